@@ -1,0 +1,61 @@
+# The one place that names each command. Every target sets up what it needs in .venv by itself.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+
+# One venv: two installations into it at once would break it.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help compare lab bench test coverage lint format clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+compare: $(VENV)/.run  ## run the trading day on both buses, into results/trading-day
+	$(BIN)/genesis-lab run trading-day --out results/trading-day
+
+lab: $(VENV)/.lab  ## open JupyterLab
+	$(BIN)/jupyter lab
+
+bench: $(VENV)/.bench  ## measure the buses against other libraries
+	$(BIN)/python -m genesis_lab.bench
+
+test: $(VENV)/.test  ## run the tests, on all cores (ARGS="..." goes to pytest)
+	$(BIN)/pytest -n auto $(ARGS)
+
+coverage: $(VENV)/.test  ## run the tests and show which branches they miss
+	$(BIN)/pytest -n auto --cov $(ARGS)
+
+lint: $(VENV)/.test  ## check style, types and the layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.test  ## format the code and mend what ruff can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# results/ stays: a sweep can take hours.
+clean:  ## remove the venv and the caches, not the results
+	rm -rf $(VENV) dist .coverage htmlcov .hypothesis
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find genesis_lab tests -name __pycache__ -prune -exec rm -r {} +
+
+# A stamp file says which extra is installed, and is stale once pyproject.toml has changed.
+$(VENV)/.run: pyproject.toml | $(BIN)/python
+	$(INSTALL) .
+	@touch $@
+
+$(VENV)/.%: pyproject.toml | $(BIN)/python
+	$(INSTALL) '.[$*]'
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "genesis_lab needs Python 3.11 or later: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make a venv with pip: install its venv package (python3-venv on Debian)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
