@@ -375,7 +375,7 @@ def test_bad_parquet_rows_are_counted(tmp_path: Path) -> None:
 numbers = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 rows_of_ticks = st.lists(
     st.tuples(
-        # Up to a century, sorted, so that nothing goes backwards; spans of a day stay exact.
+        # A day; the test sorts the rows, so that nothing goes backwards.
         st.integers(0, 86_400 * 10**9),
         st.sampled_from(["BTCUSDT", "ETHUSDT", 'odd,"symbol"']),
         numbers,
