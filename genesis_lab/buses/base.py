@@ -1,0 +1,587 @@
+"""What every bus shares: its public face, and the life of a request.
+
+A bus reports facts to its observer and analyses nothing. There is one subclass per architecture.
+"""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextvars import ContextVar
+from itertools import count
+from math import inf, nan
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import trio
+from trio.lowlevel import enable_ki_protection
+
+from genesis_lab import virtual_time
+from genesis_lab.buses.directory import Directory, RequestRoute, Topic
+from genesis_lab.buses.inflight import NO_CAUSE, Delivery, Emit, InFlight, Request
+from genesis_lab.buses.ledger import Ledger
+from genesis_lab.buses.mailbox import Inbox, Mailbox, Turns
+from genesis_lab.buses.policies import Attempt, Policy, nest
+from genesis_lab.buses.unprotected import Handler, call_async, call_plain
+from genesis_lab.components import Admission, Component
+from genesis_lab.errors import (
+    BusNotOpen,
+    DrainInsideHandler,
+    HandlerFailed,
+    InvalidTimeout,
+    RequestError,
+    RequestTimedOut,
+    TargetGone,
+    UnknownTarget,
+)
+from genesis_lab.messages import Outcome
+from genesis_lab.observers import BusDescription, Observer, Route
+
+log = logging.getLogger("genesis_lab.bus")
+
+
+class Bus(ABC):
+    """Carries requests and events between components; an async context manager."""
+
+    architecture: ClassVar[str]
+    """The name under which it stands in `ARCHITECTURES`, frames and figures."""
+
+    def __init__(
+        self, *, observer: Observer | None, refuses_deadlocks: bool, includes_emitter: bool
+    ) -> None:
+        self._observer = observer
+        self._now: Callable[[], float] = self._refuse_unopened
+        self._ledger = Ledger(observer, self.now, refuses_deadlocks=refuses_deadlocks)
+        self._directory = Directory(observer, includes_emitter=includes_emitter)
+        # One variable per bus: a component of one bus may be a client of another one.
+        self._serving: ContextVar[InFlight | None] = ContextVar("serving", default=None)
+        self._is_open = False
+        self._is_stopped = False
+
+    @property
+    @abstractmethod
+    def configuration(self) -> Mapping[str, Any]:
+        """The settings, as the record shows them."""
+
+    # --- opening and closing ----------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        self._open()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._is_open = False
+        try:
+            if exc is None:
+                await self._let_finish()
+        finally:
+            self._stop()
+            with trio.CancelScope(shield=True):
+                await self._ledger.until(lambda: not self._ledger.in_flight)
+            self._close()
+
+    @abstractmethod
+    async def _let_finish(self) -> None:
+        """Give what is in flight its time to end, on leaving the bus."""
+
+    def _stop(self) -> None:
+        """Cancel whatever is in flight; its senders and handlers then close the records."""
+        self._is_stopped = True
+        for message in list(self._ledger.in_flight.values()):
+            message.cancel()
+
+    def _open(self) -> None:
+        clock = trio.lowlevel.current_clock()
+        read = virtual_time.time_source()
+        opened = read()
+        self._epoch = trio.current_time()
+        self._now = self._ledger.now = lambda: read() - opened
+        self._forget_clock: Callable[[], None] = lambda: None
+        seed, name = None, "real"
+        if isinstance(clock, virtual_time.LabClock):
+            self._forget_clock = clock.on_cut(self._cut)
+            seed, name = clock.seed, clock.name
+        self._is_open = True
+        if self._observer is not None:
+            self._observer.bus_opened(
+                self,
+                BusDescription(
+                    architecture=self.architecture,
+                    configuration=self.configuration,
+                    seed=seed,
+                    clock=name,
+                ),
+            )
+        log.debug("bus opened", extra={"architecture": self.architecture})
+
+    def _cut(self) -> None:
+        self._is_open = False
+        self._ledger.cut()
+
+    def _close(self) -> None:
+        self._forget_clock()
+        if self._observer is not None:
+            self._observer.bus_closed()
+        log.debug("bus closed", extra={"architecture": self.architecture})
+
+    def now(self) -> float:
+        """Seconds since the bus opened."""
+        return self._now()
+
+    def _refuse_unopened(self) -> float:
+        raise BusNotOpen(type(self).__name__)
+
+    def report_open(self, observer: Observer) -> None:
+        """Report everything in flight to `observer`, as `PENDING`."""
+        self._ledger.report_open(observer)
+
+    def routes(self) -> Iterator[Route]:
+        """All routes so far, by number."""
+        return iter(self._directory.routes)
+
+    def __repr__(self) -> str:
+        state = "open" if self._is_open else "closed"
+        components = ", ".join(self._directory.mailboxes) or "no components"
+        return f"<{type(self).__name__} {state}: {components}>"
+
+    # --- who is on the bus ------------------------------------------------------------------------
+
+    def register(self, component: Component) -> None:
+        """Put a component on the bus.
+
+        Raises
+        ------
+        AlreadyRegistered
+            Its id is taken.
+        BusNotOpen
+            The bus has not been opened, or was left.
+        """
+        if not self._is_open:
+            raise BusNotOpen(type(self).__name__)
+        self._directory.register(
+            Mailbox(component, self._admission_of(component), self._new_inbox())
+        )
+        component.bus = self
+
+    def unregister(self, component_id: str) -> None:
+        """Take a component off the bus.
+
+        What it is serving is cancelled at its next checkpoint, and what waits for it ends: requests
+        as `target_gone`, deliveries as `cancelled`. A reply that is already there still counts.
+
+        Raises
+        ------
+        NotRegistered
+            There is no such component.
+        """
+        mailbox = self._directory.unregister(component_id)
+        for message in list(self._ledger.in_flight.values()):
+            if isinstance(message, Request | Delivery) and message.mailbox is mailbox:
+                message.cancel()
+
+    def components(self) -> tuple[str, ...]:
+        """The ids of the registered components."""
+        return tuple(self._directory.mailboxes)
+
+    def subscribe(self, component_id: str, event_type: str) -> None:
+        """Let a component receive the events of a type.
+
+        Raises
+        ------
+        NotRegistered
+            There is no such component.
+        """
+        self._directory.subscribe(component_id, event_type)
+
+    def unsubscribe(self, component_id: str, event_type: str) -> None:
+        """Stop a subscription, if there is one; what was emitted before still arrives."""
+        self._directory.unsubscribe(component_id, event_type)
+
+    def add_policy(
+        self, policy: Policy, *, target: str | None = None, request_type: str | None = None
+    ) -> None:
+        """Put a policy before the requests to a target, of a type, of both, or all of them.
+
+        Policies nest in the order in which they are added, the first one outermost.
+        """
+        self._directory.add_policy(policy, target, request_type)
+
+    @abstractmethod
+    def _admission_of(self, component: Component) -> Admission:
+        """How many messages this architecture lets the component take."""
+
+    @abstractmethod
+    def _new_inbox(self) -> Inbox:
+        """The inbox of a new component."""
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def request(
+        self,
+        target_id: str,
+        request_type: str,
+        data: Any,
+        source: str,
+        timeout: float | None = 5.0,
+        *,
+        intended_at: float | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Ask a component; the reply, or None whatever went wrong on the other side.
+
+        The record knows which it was: an answer of None, no such component, a timeout, a failure.
+
+        Parameters
+        ----------
+        target_id, request_type, data, source
+            Whom to ask what, and who asks.
+        timeout
+            Seconds until the caller gives up; None or infinite: never.
+        intended_at
+            When the workload meant to send [s since the bus opened]; now, unless told.
+
+        Raises
+        ------
+        InvalidTimeout
+            The timeout is negative or not a number.
+        BusNotOpen
+            The bus has not been opened, or was left.
+        """
+        # Returns the inner coroutine: one of its own would cost on the hot path.
+        return self._exchange(target_id, request_type, data, source, timeout, intended_at, False)
+
+    def call(
+        self,
+        target_id: str,
+        request_type: str,
+        data: Any,
+        source: str,
+        timeout: float | None = 5.0,
+        *,
+        intended_at: float | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Ask a component as `request` does, but raise when there is no reply.
+
+        Raises
+        ------
+        RequestError
+            The subclass says how the request ended.
+        InvalidTimeout
+            The timeout is negative or not a number.
+        BusNotOpen
+            The bus has not been opened, or was left.
+        """
+        return self._exchange(target_id, request_type, data, source, timeout, intended_at, True)
+
+    @enable_ki_protection
+    async def _exchange(
+        self,
+        target_id: str,
+        request_type: str,
+        data: Any,
+        source: str,
+        timeout: float | None,
+        intended_at: float | None,
+        raising: bool,
+    ) -> Any:
+        """One request of a caller's, by way of the policies that stand before it."""
+        if timeout is None:
+            timeout = inf
+        elif not timeout >= 0:
+            raise InvalidTimeout(timeout)
+        if not self._is_open:
+            await self._refuse_when_closed()
+        route = self._directory.request_routes.get((source, target_id, request_type))
+        if route is None:
+            route = self._directory.request_route(source, target_id, request_type)
+        if not route.policies:
+            return await self._attempt(route, data, timeout, intended_at, raising, 1)
+        numbers = count(1)
+        attempt = Attempt(
+            target=route.target,
+            request_type=route.type,
+            now=self.now,
+            send=lambda: self._attempt(route, data, timeout, intended_at, True, next(numbers)),
+            record_rejection=lambda: self._report_unsent(
+                route, Outcome.REJECTED, intended_at, next(numbers)
+            ),
+        )
+        try:
+            return await nest(route.policies, attempt)()
+        except RequestError:
+            if raising:
+                raise
+            return None
+
+    async def _attempt(
+        self,
+        route: RequestRoute,
+        data: Any,
+        timeout: float,
+        intended_at: float | None,
+        raising: bool,
+        number: int,
+    ) -> Any:
+        """One sending of a request, and so one record."""
+        mailbox = route.mailbox
+        if mailbox is None:
+            outcome, result = self._report_unsent(
+                route, Outcome.UNKNOWN_TARGET, intended_at, number
+            )
+        elif mailbox.serves_plainly and self._would_enter(mailbox):
+            outcome, result = self._answer_plainly(route, mailbox, data, intended_at, number)
+        else:
+            sent_at = self._now()
+            parent, cause = self._sender()
+            if intended_at is None:
+                intended_at = sent_at
+            request = Request(
+                self._ledger.next_id(), parent, cause, route, intended_at, sent_at, mailbox, number
+            )
+            request.deadline = sent_at + timeout
+            self._ledger.open(request)
+            outcome, result = await self._perform(
+                request, mailbox.component.process_request, mailbox.serves_plainly, data
+            )
+        if outcome is Outcome.ANSWERED:
+            return result
+        if not raising:
+            return None
+        if outcome is Outcome.FAILED:
+            error = f"{type(result).__name__}: {result}"
+            raise HandlerFailed(route.target, route.type, error) from result
+        raise _explanation(outcome, result, route, timeout)
+
+    def _sender(self) -> tuple[InFlight | None, int]:
+        """The message being served in this context, if it still is, and the id of the cause."""
+        caller = self._serving.get()
+        if caller is None:
+            return None, NO_CAUSE
+        return (None if caller.ended else caller), caller.id
+
+    async def _refuse_when_closed(self) -> None:
+        """A bus that is left takes no new work, but what it still serves may go on asking."""
+        if self._ledger.is_cut:
+            await trio.lowlevel.checkpoint()  # everything is cancelled after a cut
+        if self._is_stopped or self._sender()[0] is None:
+            raise BusNotOpen(type(self).__name__)
+
+    def _would_enter(self, mailbox: Mailbox) -> bool:
+        """Whether a request sent now would be served at once."""
+        parent, _ = self._sender()
+        return mailbox.gate.is_open_to(None if parent is None else parent.root)
+
+    def _answer_plainly(
+        self,
+        route: RequestRoute,
+        mailbox: Mailbox,
+        data: Any,
+        intended_at: float | None,
+        number: int,
+    ) -> tuple[Outcome, Any]:
+        """Serve a request by a handler that never waits: nothing else can happen meanwhile."""
+        sent_at = self._now()
+        outcome, error = Outcome.CANCELLED, None
+        result: Any = None
+        try:
+            result = call_plain(mailbox.component.process_request, route.type, data, route.source)
+            outcome = Outcome.ANSWERED
+        except Exception as exception:  # it is the component's, and an outcome
+            result, error, outcome = exception, type(exception).__name__, Outcome.FAILED
+            log.info("%s failed on %s", route.target, route.type, exc_info=exception)
+        except BaseException as exception:
+            error = type(exception).__name__
+            raise
+        finally:
+            self._report_at_once(route, outcome, error, intended_at, sent_at, sent_at, number)
+        return outcome, result
+
+    def _report_unsent(
+        self, route: RequestRoute, outcome: Outcome, intended_at: float | None, number: int
+    ) -> tuple[Outcome, Any]:
+        """Report a request that reached nobody."""
+        self._report_at_once(route, outcome, None, intended_at, self._now(), nan, number)
+        return outcome, None
+
+    def _report_at_once(
+        self,
+        route: RequestRoute,
+        outcome: Outcome,
+        error: str | None,
+        intended_at: float | None,
+        sent_at: float,
+        started_at: float,
+        number: int,
+    ) -> None:
+        """Report a request that was never in flight, because it ended where it began."""
+        id = self._ledger.next_id()
+        if self._observer is None or self._ledger.is_cut:
+            return
+        parent, cause = self._sender()
+        self._observer.request_ended(
+            id,
+            cause,
+            id if parent is None else parent.root.id,
+            route.number,
+            number,
+            outcome,
+            error,
+            sent_at if intended_at is None else intended_at,
+            sent_at,
+            started_at,
+            self._now(),
+            0.0,
+        )
+
+    # --- serving ----------------------------------------------------------------------------------
+
+    async def _perform(
+        self, message: Request | Delivery, handler: Handler, is_plain: bool, data: Any
+    ) -> tuple[Outcome, Any]:
+        """Serve an open message in this task, under its deadline; its outcome, reply or exception.
+
+        Whatever happens the message is closed, once, with that outcome.
+        """
+        outcome, error = Outcome.CANCELLED, None
+        result: Any = None
+        try:
+            with trio.CancelScope(deadline=self._epoch + message.deadline) as scope:
+                message.scope = scope
+                result = await self._serve(message, handler, is_plain, data)
+                outcome = message.completed
+            if scope.cancelled_caught:
+                outcome = message.abandoned if message.gone else Outcome.TIMED_OUT
+        except Exception as exception:  # it is the component's, and an outcome
+            result, error = exception, type(exception).__name__
+            outcome = message.refused if message.was_refused else Outcome.FAILED
+            log.info("%s failed on %s", message.place(), message.route.type, exc_info=exception)
+        except BaseException as exception:
+            if not isinstance(exception, trio.Cancelled):
+                error = type(exception).__name__
+            elif message.has_expired:
+                outcome = Outcome.TIMED_OUT  # at the same instant as a deadline further out
+            raise
+        finally:
+            self._ledger.close(message, outcome, error)
+        return outcome, result
+
+    async def _serve(
+        self, message: Request | Delivery, handler: Handler, is_plain: bool, data: Any
+    ) -> Any:
+        """Wait for admission, then run the handler in this task."""
+        gate = message.mailbox.gate
+        if not gate.enter(message):
+            gate.join(message)
+            await self._ledger.wait_in_line(message, gate)
+        message.started_at = self._now()
+        route = message.route
+        before = self._serving.set(message)
+        try:
+            if is_plain:
+                return call_plain(handler, route.type, data, route.source)
+            return await call_async(handler, route.type, data, route.source)
+        finally:
+            self._serving.reset(before)
+            gate.leave(message)
+
+    # --- events -----------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def emit_event(
+        self, event_type: str, data: Any, source: str, *, intended_at: float | None = None
+    ) -> None:
+        """Publish an event to the subscribers of its type.
+
+        Parameters
+        ----------
+        event_type, data, source
+            What happened, and to whom.
+        intended_at
+            When the workload meant to emit [s since the bus opened]; now, unless told.
+
+        Raises
+        ------
+        BusNotOpen
+            The bus has not been opened, or was left.
+        """
+
+    def _open_emit(self, topic: Topic, intended_at: float | None) -> Emit:
+        """A new event, in flight until its emitter goes on."""
+        now = self._now()
+        parent, cause = self._sender()
+        if intended_at is None:
+            intended_at = now
+        emit = Emit(self._ledger.next_id(), parent, cause, topic.route, intended_at, now)
+        self._ledger.open(emit)
+        return emit
+
+    def _open_delivery(
+        self,
+        emit: Emit,
+        to: tuple[Mailbox, Route],
+        line: Turns | None,
+        data: Any,
+        sent_at: float,
+        *,
+        is_awaited: bool,
+    ) -> Delivery:
+        """An event's delivery to one subscriber; one that is awaited is part of the same chain."""
+        mailbox, route = to
+        delivery = Delivery(
+            self._ledger.next_id(),
+            emit if is_awaited else None,
+            emit.id,
+            route,
+            emit.intended_at,
+            sent_at,
+            mailbox,
+            line,
+            data,
+        )
+        self._ledger.open(delivery)
+        emit.subscribers += 1
+        return delivery
+
+    async def _handle_here(self, delivery: Delivery) -> None:
+        """Handle a delivery in this task, unless its subscriber has gone meanwhile."""
+        if delivery.gone:
+            self._ledger.close(delivery, delivery.abandoned)
+            return
+        mailbox = delivery.mailbox
+        await self._perform(
+            delivery, mailbox.component.on_event, mailbox.handles_plainly, delivery.data
+        )
+
+    async def drain(self) -> None:
+        """Wait until every event emitted so far has been handled, or lost.
+
+        Raises
+        ------
+        DrainInsideHandler
+            A handler calls it, and would wait for itself.
+        """
+        if self._serving.get() is not None:
+            raise DrainInsideHandler
+        await trio.lowlevel.checkpoint()
+        await self._ledger.until(lambda: not self._ledger.open_deliveries)
+
+
+def _explanation(
+    outcome: Outcome, result: Any, route: RequestRoute, timeout: float
+) -> RequestError:
+    """The error that tells a caller how its request ended."""
+    match outcome:
+        case Outcome.UNKNOWN_TARGET:
+            return UnknownTarget(route.target)
+        case Outcome.TIMED_OUT:
+            return RequestTimedOut(route.target, route.type, timeout)
+        case Outcome.TARGET_GONE:
+            return TargetGone(route.target, route.type)
+        case Outcome.DEADLOCKED:
+            assert isinstance(result, RequestError), "a refusal comes as its exception"
+            return result
+        case _:
+            raise AssertionError(outcome)

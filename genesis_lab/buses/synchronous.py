@@ -1,0 +1,129 @@
+"""The old synchronous event bus, kept faithful so that it can fail."""
+
+from collections.abc import Mapping
+from math import inf
+from typing import Any, Literal, get_args
+
+from trio.lowlevel import enable_ki_protection
+
+from genesis_lab.buses.base import Bus
+from genesis_lab.buses.directory import RequestRoute
+from genesis_lab.buses.inflight import Delivery, Emit, InFlight, Request
+from genesis_lab.buses.mailbox import Gate, Inbox, Mailbox, Turns
+from genesis_lab.buses.unprotected import Handler
+from genesis_lab.components import SERIAL, Admission, Component
+from genesis_lab.errors import check_choice
+from genesis_lab.messages import Outcome
+from genesis_lab.observers import Observer
+
+Scope = Literal["system", "component"]
+
+
+class SynchronousBus(Bus):
+    """One mechanism for everything: whoever sends, a request or an event, waits until it is done.
+
+    A component handles one message at a time, whatever its admission says, and stays busy while it
+    waits for a nested reply. An event is delivered to its subscribers one after another, the
+    emitter among them. Timeouts are accepted and ignored.
+
+    Parameters
+    ----------
+    scope
+        `system`: one call chain at a time in the whole system, the original. `component`: chains
+        run side by side and block each other at busy components.
+    observer
+        Who is told the facts, such as a `Recorder`.
+    """
+
+    architecture = "synchronous"
+
+    def __init__(self, *, scope: Scope = "system", observer: Observer | None = None) -> None:
+        check_choice("scope", scope, get_args(Scope))
+        super().__init__(observer=observer, refuses_deadlocks=False, includes_emitter=True)
+        self._scope = scope
+        self._system = Gate(SERIAL) if scope == "system" else None
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        """The settings, as the record shows them."""
+        return {"scope": self._scope}
+
+    def _admission_of(self, component: Component) -> Admission:
+        return SERIAL
+
+    def _new_inbox(self) -> Inbox:
+        return Inbox(inf)  # never used: an event is handled in its emitter's task
+
+    async def _let_finish(self) -> None:
+        """No time at all: whoever sent something waits for it, inside the block."""
+
+    async def _attempt(
+        self,
+        route: RequestRoute,
+        data: Any,
+        timeout: float,
+        intended_at: float | None,
+        raising: bool,
+        number: int,
+    ) -> Any:
+        return await super()._attempt(route, data, inf, intended_at, raising, number)
+
+    def _would_enter(self, mailbox: Mailbox) -> bool:
+        parent, _ = self._sender()
+        is_admitted = parent is not None or self._system is None or self._system.is_open_to(None)
+        return is_admitted and super()._would_enter(mailbox)
+
+    async def _serve(
+        self, message: Request | Delivery, handler: Handler, is_plain: bool, data: Any
+    ) -> Any:
+        await self._enter_system(message)
+        try:
+            return await super()._serve(message, handler, is_plain, data)
+        finally:
+            self._leave_system(message)
+
+    async def _enter_system(self, message: InFlight) -> None:
+        """A new chain waits until the one before it is done; nested calls are part of theirs."""
+        if self._system is not None and message.parent is None:
+            message.system = self._system
+            if not self._system.enter(message):
+                self._system.join(message)
+                await self._ledger.wait_in_line(message, self._system)
+
+    def _leave_system(self, message: InFlight) -> None:
+        if message.system is not None:
+            message.system.leave(message)
+
+    @enable_ki_protection
+    async def emit_event(
+        self, event_type: str, data: Any, source: str, *, intended_at: float | None = None
+    ) -> None:
+        """Publish an event; returns when the last subscriber, the source among them, is done."""
+        if not self._is_open:
+            await self._refuse_when_closed()
+        topic = self._directory.topic(source, event_type)
+        emit = self._open_emit(topic, intended_at)
+        turns = Turns()
+        deliveries = [
+            self._open_delivery(emit, to, turns, data, emit.sent_at, is_awaited=True)
+            for to in topic.subscribers
+        ]
+        for delivery in deliveries:
+            if not turns.take(delivery):
+                self._ledger.begin_wait(delivery, turns)
+        try:
+            await self._handle_in_turn(emit, turns)
+        finally:
+            for delivery in deliveries:
+                if not delivery.ended:
+                    self._ledger.close(delivery, Outcome.CANCELLED)
+            self._ledger.close(emit, emit.completed)
+
+    async def _handle_in_turn(self, emit: Emit, turns: Turns) -> None:
+        await self._enter_system(emit)
+        try:
+            while turns.current is not None:
+                await self._handle_here(turns.current)
+                turns.advance()
+        finally:
+            self._leave_system(emit)

@@ -1,0 +1,278 @@
+"""Every exception of the lab: one per situation, each writes its own message from its fields.
+
+The fields are the constructor's arguments, so that exceptions survive pickling on their way back
+from a worker. This module imports nothing of the lab.
+"""
+
+
+class LabError(Exception):
+    """The base of every error that the lab raises."""
+
+
+# --- what `call` raises: how a request ended, when it was not answered ---------------------------
+
+
+class RequestError(LabError):
+    """A request ended without an answer; the subclass says how."""
+
+
+class UnknownTarget(RequestError):
+    """Nobody is registered under the target's id."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(target)
+        self.target = target
+
+    def __str__(self) -> str:
+        return f"no component {self.target!r} is registered on this bus"
+
+
+class TargetGone(RequestError):
+    """The target was unregistered, or its bus was closed, while the request was open."""
+
+    def __init__(self, target: str, request_type: str) -> None:
+        super().__init__(target, request_type)
+        self.target = target
+        self.request_type = request_type
+
+    def __str__(self) -> str:
+        return f"{self.target!r} went away while {self.request_type!r} was open"
+
+
+class RequestTimedOut(RequestError):
+    """No answer came within the timeout."""
+
+    def __init__(self, target: str, request_type: str, timeout: float) -> None:
+        super().__init__(target, request_type, timeout)
+        self.target = target
+        self.request_type = request_type
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return f"{self.target!r} did not answer {self.request_type!r} within {self.timeout:g} s"
+
+
+class HandlerFailed(RequestError):
+    """The target's handler raised; the original exception is the `__cause__`."""
+
+    def __init__(self, target: str, request_type: str, error: str) -> None:
+        super().__init__(target, request_type, error)
+        self.target = target
+        self.request_type = request_type
+        self.error = error
+
+    def __str__(self) -> str:
+        return f"{self.target!r} failed on {self.request_type!r}: {self.error}"
+
+
+class DeadlockDetected(RequestError):
+    """Waiting would have closed the named cycle, so the wait was refused."""
+
+    def __init__(self, components: tuple[str, ...]) -> None:
+        super().__init__(components)
+        self.components = components
+
+    def __str__(self) -> str:
+        cycle = " -> ".join((*self.components, self.components[0]))
+        return f"waiting would close a deadlock: {cycle}"
+
+
+class RequestRejected(RequestError):
+    """The request was not sent: a policy refused it."""
+
+    def __init__(self, target: str, request_type: str, reason: str) -> None:
+        super().__init__(target, request_type, reason)
+        self.target = target
+        self.request_type = request_type
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.request_type!r} to {self.target!r} was rejected: {self.reason}"
+
+
+class NotServed(LabError, NotImplementedError):
+    """A component received something that it has no method for."""
+
+    def __init__(self, component: str, type: str) -> None:
+        super().__init__(component, type)
+        self.component = component
+        self.type = type
+
+    def __str__(self) -> str:
+        return f"{self.component!r} has no method for {self.type!r}"
+
+
+# --- what an emitter may meet ---------------------------------------------------------------------
+
+
+class InboxFull(LabError):
+    """Under the overflow policy `reject`: these subscribers had no room for the event."""
+
+    def __init__(self, event_type: str, subscribers: tuple[str, ...]) -> None:
+        super().__init__(event_type, subscribers)
+        self.event_type = event_type
+        self.subscribers = subscribers
+
+    def __str__(self) -> str:
+        full = ", ".join(map(repr, self.subscribers))
+        return f"no room for {self.event_type!r} in the inbox of {full}"
+
+
+# --- a bus used in a way that it does not offer ---------------------------------------------------
+
+
+class AlreadyRegistered(LabError):
+    """The id is taken, or the component already belongs to an open bus."""
+
+    def __init__(self, component: str) -> None:
+        super().__init__(component)
+        self.component = component
+
+    def __str__(self) -> str:
+        return f"a component {self.component!r} is already registered"
+
+
+class NotRegistered(LabError):
+    """The call needs a registered component."""
+
+    def __init__(self, component: str, registered: tuple[str, ...]) -> None:
+        super().__init__(component, registered)
+        self.component = component
+        self.registered = registered
+
+    def __str__(self) -> str:
+        known = ", ".join(map(repr, self.registered)) or "none"
+        return f"no component {self.component!r} is registered; registered: {known}"
+
+
+class InvalidTimeout(LabError, ValueError):
+    """A timeout is a number of seconds, zero or more, or None for no limit."""
+
+    def __init__(self, timeout: object) -> None:
+        super().__init__(timeout)
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return f"timeout={self.timeout!r}: expected seconds >= 0, math.inf or None"
+
+
+class InvalidSetting(LabError, ValueError):
+    """A setting has a value that it cannot take."""
+
+    def __init__(self, name: str, value: object, expected: str) -> None:
+        super().__init__(name, value, expected)
+        self.name = name
+        self.value = value
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value!r}: expected {self.expected}"
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Raise `InvalidSetting` unless the value is one of the choices."""
+    if value not in choices:
+        raise InvalidSetting(name, value, " or ".join(map(repr, choices)))
+
+
+class BusNotOpen(LabError):
+    """The bus is used before `async with` opened it or after it was left."""
+
+    def __init__(self, bus: str) -> None:
+        super().__init__(bus)
+        self.bus = bus
+
+    def __str__(self) -> str:
+        return f"this {self.bus} is not open: use it inside `async with {self.bus}(...) as bus`"
+
+
+class DrainInsideHandler(LabError):
+    """`drain()` waits until all handlers are done, so a handler that calls it waits for itself."""
+
+    def __str__(self) -> str:
+        return "drain() was called inside a handler, which would wait for itself"
+
+
+class RecorderInUse(LabError):
+    """A recorder keeps the record of one bus, whose ids and times are its own."""
+
+    def __str__(self) -> str:
+        return "this Recorder already belongs to a bus: make a new one for each bus"
+
+
+# --- virtual time ---------------------------------------------------------------------------------
+
+
+class RealWaitUnderVirtualTime(LabError):
+    """A task waits for a thread or for real I/O, which virtual time cannot foresee."""
+
+    def __init__(self, what: str, at: float) -> None:
+        super().__init__(what, at)
+        self.what = what
+        self.at = at
+
+    def __str__(self) -> str:
+        return (
+            f"at t={self.at:g} s a task waits for {self.what}: virtual time would jump past it. "
+            'Use gl.run(..., clock="real") for real I/O and threads'
+        )
+
+
+class StopRefused(LabError):
+    """The run was cut, but a task shields itself from cancellation and waits for ever."""
+
+    def __init__(self, at: float) -> None:
+        super().__init__(at)
+        self.at = at
+
+    def __str__(self) -> str:
+        return (
+            f"the run was cut at t={self.at:g} s, but a task waits for ever "
+            "behind a cancellation shield"
+        )
+
+
+class UnsupportedTrio(LabError):
+    """The installed trio keeps its scheduler's switches elsewhere than virtual time expects."""
+
+    def __init__(self, version: str, missing: str) -> None:
+        super().__init__(version, missing)
+        self.version = version
+        self.missing = missing
+
+    def __str__(self) -> str:
+        return (
+            f"trio {self.version} has no trio._core._run.{self.missing}: "
+            "genesis_lab.virtual_time needs it for a deterministic order of tasks"
+        )
+
+
+# --- recorded runs --------------------------------------------------------------------------------
+
+
+class DamagedTrace(LabError):
+    """A saved trace cannot be read back as it was written."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: not a readable trace: {self.reason}"
+
+
+class NewerSchema(LabError):
+    """The trace was written by a later genesis_lab."""
+
+    def __init__(self, path: str, found: int, supported: int) -> None:
+        super().__init__(path, found, supported)
+        self.path = path
+        self.found = found
+        self.supported = supported
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: written with schema {self.found}, this genesis_lab reads up to "
+            f"{self.supported}: install a newer one"
+        )

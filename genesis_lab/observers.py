@@ -1,0 +1,110 @@
+"""The Protocol through which a bus reports facts; the core never analyses them.
+
+Times are seconds since the bus opened; a time that never came is NaN. This module imports neither
+pandas nor matplotlib.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from genesis_lab.messages import Deadlock, Outcome
+
+
+class Route:
+    """Who sends what to whom: interned by the bus, one number per (source, target, type).
+
+    Plain and mutable because it is the bus's look-up on the hot path as well: a bus subclasses it.
+    """
+
+    __slots__ = ("number", "source", "target", "type")
+
+    def __init__(self, number: int, source: str, target: str, type: str) -> None:
+        self.number = number
+        self.source = source
+        self.target = target
+        self.type = type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusDescription:
+    """What a bus says of itself when it opens."""
+
+    architecture: str
+    configuration: Mapping[str, Any]
+    seed: int | None
+    """The run's seed; None outside `gl.run`."""
+    clock: str
+    """`virtual` or `real`."""
+
+
+class OpenWork(Protocol):
+    """The side of a bus that an observer may ask for what is still open."""
+
+    def report_open(self, observer: "Observer") -> None:
+        """Report everything in flight to `observer`, as `PENDING`."""
+
+    def routes(self) -> Iterator[Route]:
+        """All routes so far, by number."""
+
+
+class Observer(Protocol):
+    """What whoever wants the facts implements. Every request and delivery is reported once."""
+
+    def bus_opened(self, bus: OpenWork, description: BusDescription) -> None:
+        """Say that a bus begins; `bus` answers for what is open at any later time."""
+
+    def bus_closed(self) -> None:
+        """Say that nothing more will come."""
+
+    def route_opened(self, route: Route) -> None:
+        """Announce a number used from now on for this (source, target, type)."""
+
+    def request_ended(
+        self,
+        id: int,
+        cause: int,
+        chain: int,
+        route: int,
+        attempt: int,
+        outcome: Outcome,
+        error: str | None,
+        intended_at: float,
+        sent_at: float,
+        started_at: float,
+        finished_at: float,
+        blocked: float,
+    ) -> None:
+        """Report one request, when its outcome is known."""
+
+    def delivery_ended(
+        self,
+        id: int,
+        event: int,
+        chain: int,
+        route: int,
+        outcome: Outcome,
+        error: str | None,
+        intended_at: float,
+        sent_at: float,
+        started_at: float,
+        finished_at: float,
+        blocked: float,
+    ) -> None:
+        """Report one event at one subscriber, when its outcome is known."""
+
+    def event_emitted(
+        self,
+        id: int,
+        cause: int,
+        chain: int,
+        route: int,
+        subscribers: int,
+        intended_at: float,
+        sent_at: float,
+        finished_at: float,
+    ) -> None:
+        """Report one event, when the emitter goes on."""
+
+    def deadlock_formed(self, deadlock: Deadlock) -> None:
+        """Hand over a deadlock when it forms; the value stays current until it is broken."""
