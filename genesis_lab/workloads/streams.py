@@ -1,0 +1,103 @@
+"""Random draws: one independent stream per purpose, all of them from the run's seed.
+
+A component that draws more, or less, does not shift what another one draws. So two trials under one
+seed stay comparable where they do the same, whatever else differs between them.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+
+import numpy as np
+import numpy.typing as npt
+import trio
+
+from genesis_lab.errors import InvalidSetting, LabError
+from genesis_lab.virtual_time import LabClock
+
+Sample = Callable[[np.random.Generator, int], npt.NDArray[np.float64]]
+"""Draws so many values at once from a stream."""
+
+_BLOCK = 1024
+"""Values drawn at once: numpy takes about as long for one as for a hundred."""
+
+
+class OutsideRun(LabError):
+    """A random stream was asked for where no run's seed is known."""
+
+    def __init__(self, purpose: tuple[str | int, ...]) -> None:
+        super().__init__(purpose)
+        self.purpose = purpose
+
+    def __str__(self) -> str:
+        return f"no run, so no seed for the stream {self.purpose!r}: draw inside gl.run"
+
+
+def random_stream(*purpose: str | int, seed: int | None = None) -> np.random.Generator:
+    """A generator of its own for this purpose.
+
+    The same purpose under the same seed gives the same stream, from its beginning, in any process.
+
+    Parameters
+    ----------
+    *purpose
+        What the draws are for, such as `"service", "exchange_manager"`. `1` and `"1"` differ.
+    seed
+        The seed; that of the current run, unless told.
+
+    Raises
+    ------
+    OutsideRun
+        There is no current run, and no seed either.
+    InvalidSetting
+        The seed is negative.
+    """
+    if seed is None:
+        seed = _seed_of_run(purpose)
+    if seed < 0:
+        raise InvalidSetting("seed", seed, "a whole number >= 0")
+    # Python's own hash differs from one process to the next.
+    digest = sha256(json.dumps(purpose).encode()).digest()
+    key = np.frombuffer(digest, dtype="<u4").tolist()
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def _seed_of_run(purpose: tuple[str | int, ...]) -> int:
+    if trio.lowlevel.in_trio_run():
+        clock = trio.lowlevel.current_clock()
+        if isinstance(clock, LabClock):
+            return clock.seed
+    raise OutsideRun(purpose)
+
+
+class Draws:
+    """Values drawn one at a time, in a stream of the run in which they are drawn.
+
+    It may be made outside of any run, and in a next run it begins anew: so components are values
+    that can be put on one bus after another.
+
+    Parameters
+    ----------
+    sample
+        How to draw many at once.
+    *purpose
+        As in `random_stream`; two `Draws` of one purpose draw the same values.
+    """
+
+    def __init__(self, sample: Sample, *purpose: str | int) -> None:
+        self._sample = sample
+        self._purpose = purpose
+        self._clock: trio.abc.Clock | None = None
+        self._values: Iterator[float] = iter(())
+
+    def __call__(self) -> float:
+        """The next value."""
+        clock = trio.lowlevel.current_clock()
+        if clock is not self._clock:
+            self._clock = clock
+            self._values = self._blocks(random_stream(*self._purpose))
+        return next(self._values)
+
+    def _blocks(self, stream: np.random.Generator) -> Iterator[float]:
+        while True:
+            yield from self._sample(stream, _BLOCK).tolist()
