@@ -1,0 +1,147 @@
+"""The kinds of columns: what each is in a frame, in Arrow, in a packed row and in a digest.
+
+Frames are canonical: which categories a column has, and in which order, follows from its values
+alone. Equal records therefore give equal frames, whatever order names were first seen in.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+_CANONICAL_NAN = np.float64("nan")
+
+
+class Column(ABC):
+    """One kind of column."""
+
+    code = ""
+    """Its type in a packed row, as `struct` writes it; empty where rows are not packed."""
+    packed_in: str | None = None
+    """The field of a packed row that it comes from; None: one of its own name."""
+    arrow: pa.DataType
+
+    @abstractmethod
+    def to_arrow(self, values: "pd.Series[Any]") -> pa.Array:
+        """The column of a frame, for a file."""
+
+    @abstractmethod
+    def from_arrow(self, values: pa.ChunkedArray) -> Any:
+        """The column of a file, for a frame."""
+
+    @abstractmethod
+    def content(self, values: "pd.Series[Any]") -> bytes:
+        """What the column says: the same bytes for the same values, on any machine."""
+
+
+class Numbers(Column):
+    """Numbers; a missing float is NaN, and no integer is ever missing."""
+
+    def __init__(self, dtype: str, code: str) -> None:
+        self.dtype = np.dtype(dtype)
+        self.code = code
+        self.arrow = pa.from_numpy_dtype(self.dtype)
+
+    def to_arrow(self, values: "pd.Series[Any]") -> pa.Array:
+        """The numbers, with NaN as such."""
+        return pa.array(values.to_numpy())
+
+    def from_arrow(self, values: pa.ChunkedArray) -> Any:
+        """The numbers, in memory of their own: Arrow's cannot be written to."""
+        return np.array(values.to_numpy(), dtype=self.dtype)
+
+    def content(self, values: "pd.Series[Any]") -> bytes:
+        """The exact bits, little-endian; there are several NaNs, and here all of them are one."""
+        numbers = values.to_numpy()
+        if self.dtype.kind == "f":
+            numbers = np.where(np.isnan(numbers), _CANONICAL_NAN, numbers)
+        return numbers.astype(self.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+class Labels(Column):
+    """Words of a closed set, all of them categories, in the set's order."""
+
+    arrow = pa.dictionary(pa.int32(), pa.string())
+
+    def __init__(self, words: Sequence[str], code: str = "") -> None:
+        self.words = list(words)
+        self.code = code
+
+    def to_arrow(self, values: "pd.Series[Any]") -> pa.Array:
+        """The words, numbered; a missing one is null."""
+        codes = values.cat.codes.to_numpy(np.int32)
+        words = pa.array(list(values.cat.categories), pa.string())
+        return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), words)
+
+    def from_arrow(self, values: pa.ChunkedArray) -> Any:
+        """The words, with the frame's categories."""
+        encoded = values.unify_dictionaries().combine_chunks()
+        numbers = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False) + 1
+        return self.decode(numbers, [None, *encoded.dictionary.to_pylist()])
+
+    def decode(self, numbers: IntArray, words: Sequence[str | None]) -> pd.Categorical:
+        """The column whose values are `words[number]`; None is a missing value."""
+        categories = self.categories(numbers, words)
+        position = {word: code for code, word in enumerate(categories)}
+        codes = np.array(
+            [position.get(word, -1) for word in words],
+            dtype=np.min_scalar_type(-len(categories) - 1),
+        )
+        return pd.Categorical.from_codes(
+            codes[numbers], categories=pd.Index(categories, dtype="str"), validate=False
+        )
+
+    def categories(self, numbers: IntArray, words: Sequence[str | None]) -> list[str]:  # noqa: ARG002  # `Names` looks at them
+        """The categories of a column with these values."""
+        return self.words
+
+    def content(self, values: "pd.Series[Any]") -> bytes:
+        """The categories and their numbers: for a canonical column, as good as the words."""
+        codes = values.cat.codes.to_numpy("<i4")
+        return codes.tobytes() + _text(values.cat.categories)
+
+
+class Names(Labels):
+    """Words of an open set; the categories are those that occur, sorted."""
+
+    def __init__(self, code: str, packed_in: str | None = None) -> None:
+        super().__init__((), code)
+        self.packed_in = packed_in
+
+    def categories(self, numbers: IntArray, words: Sequence[str | None]) -> list[str]:
+        """The words that occur."""
+        occurring = np.flatnonzero(np.bincount(numbers, minlength=len(words)))
+        return sorted({word for number in occurring if (word := words[number]) is not None})
+
+
+class Tuples(Column):
+    """Tuples of integers or of words, of any length."""
+
+    def __init__(self, item: pa.DataType) -> None:
+        self.arrow = pa.list_(item)
+
+    def to_arrow(self, values: "pd.Series[Any]") -> pa.Array:
+        """The tuples, as lists."""
+        return pa.array(list(values), self.arrow)
+
+    def from_arrow(self, values: pa.ChunkedArray) -> Any:
+        """The lists, as tuples."""
+        return pd.Series([tuple(items) for items in values.to_pylist()], dtype=object)
+
+    def content(self, values: "pd.Series[Any]") -> bytes:
+        """The lengths and the items, as text."""
+        lengths = np.array([len(items) for items in values], "<i8")
+        return lengths.tobytes() + _text(str(item) for items in values for item in items)
+
+
+def _text(words: Iterable[str]) -> bytes:
+    """The words with their lengths, so that no two lists of words look alike."""
+    encoded = [word.encode() for word in words]
+    lengths = np.array([len(word) for word in encoded], "<i8")
+    return lengths.tobytes() + b"".join(encoded)

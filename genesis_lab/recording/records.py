@@ -1,0 +1,169 @@
+"""The schema: what a record says, column by column.
+
+A record's fields are the columns of its frame, in this order, and everything else follows from
+them: dtypes, empty frames, Arrow schemas and the layout of packed rows. `SCHEMA` counts up when
+they change.
+
+Times are seconds since the bus opened. Ids are given in order of sending, and requests, events and
+deliveries share them: no two messages of a bus have the same one.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Annotated, get_args
+
+import pyarrow as pa
+
+from genesis_lab.messages import DELIVERY_OUTCOMES, REQUEST_OUTCOMES, BrokenBy
+from genesis_lab.recording.columns import Column, Labels, Names, Numbers, Tuples
+
+SCHEMA = 1
+"""The version of the schema, which is saved with every trace."""
+
+Id = Annotated[int, Numbers("int64", "q")]
+Count = Annotated[int, Numbers("int64", "I")]
+Seconds = Annotated[float, Numbers("float64", "d")]
+# The bus numbers each (source, target, type), so the three of them are one field of a packed row.
+Routed = Annotated[str, Names("I", packed_in="route")]
+ErrorName = Annotated[str | None, Names("I")]
+RequestOutcome = Annotated[str, Labels([outcome.label for outcome in REQUEST_OUTCOMES], "B")]
+DeliveryOutcome = Annotated[str, Labels([outcome.label for outcome in DELIVERY_OUTCOMES], "B")]
+HowBroken = Annotated[str | None, Labels(get_args(BrokenBy))]
+Ids = Annotated[tuple[int, ...], Tuples(pa.int64())]
+Words = Annotated[tuple[str, ...], Tuples(pa.string())]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRecord:
+    """One row of `trace.requests`: one sending of a request to one component."""
+
+    id: Id
+    """Its number; rows are in this order."""
+    cause: Id
+    """Id of the message during whose handling it was sent; -1: of none."""
+    chain: Id
+    """Id of the message that its call chain began with: its own, if that was this one."""
+    attempt: Count
+    """Which sending it was: 1, and more when it was retried."""
+    source: Routed
+    """Who sent it."""
+    target: Routed
+    """Who was to serve it."""
+    request_type: Routed
+    """What was asked."""
+    outcome: RequestOutcome
+    """How it ended."""
+    error: ErrorName
+    """The class of the exception that ended it; missing where there was none."""
+    intended_at: Seconds
+    """When the workload meant to send it."""
+    sent_at: Seconds
+    """When it was sent."""
+    started_at: Seconds
+    """When its handler began; NaN where it never did."""
+    finished_at: Seconds
+    """When its sender knew the outcome; NaN while it is pending."""
+    blocked: Seconds
+    """The part of its service spent waiting for nested messages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRecord:
+    """One row of `trace.events`: one event, whoever receives it."""
+
+    id: Id
+    """Its number; rows are in this order."""
+    cause: Id
+    """Id of the message during whose handling it was emitted; -1: of none."""
+    chain: Id
+    """Id of the message that its call chain began with: its own, if that was this one."""
+    source: Routed
+    """Who emitted it."""
+    event_type: Routed
+    """What happened."""
+    subscribers: Count
+    """How many deliveries it led to."""
+    intended_at: Seconds
+    """When the workload meant to emit it."""
+    sent_at: Seconds
+    """When it was emitted."""
+    finished_at: Seconds
+    """When the emitter went on; NaN where the run was cut before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRecord:
+    """One row of `trace.deliveries`: one event at one subscriber."""
+
+    id: Id
+    """Its number; rows are in this order."""
+    event: Id
+    """Id of the event."""
+    chain: Id
+    """Id of the message that its call chain began with: its own, unless its emitter waits for it."""
+    source: Routed
+    """Who emitted the event."""
+    target: Routed
+    """The subscriber."""
+    event_type: Routed
+    """What happened."""
+    outcome: DeliveryOutcome
+    """How it ended."""
+    error: ErrorName
+    """The class of the exception that ended it; missing where there was none."""
+    intended_at: Seconds
+    """When the workload meant to emit the event."""
+    sent_at: Seconds
+    """When it got into the inbox; NaN where it never did."""
+    started_at: Seconds
+    """When its handler began; NaN where it never did."""
+    finished_at: Seconds
+    """When its outcome was known; NaN while it is pending."""
+    blocked: Seconds
+    """The part of its handling spent waiting for nested messages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlockRecord:
+    """One row of `trace.deadlocks`: messages that wait for each other."""
+
+    formed_at: Seconds
+    """When its last wait began; rows are in this order, then in that of the members."""
+    members: Ids
+    """Ids of the messages that wait for each other, in waiting order from the oldest one."""
+    components: Words
+    """Where each member is: the component that serves it or that it waits for."""
+    victims: Ids
+    """Ids of the messages that came to wait for a member, in the order they joined."""
+    broken_at: Seconds
+    """When a member stopped waiting; NaN while the deadlock holds."""
+    broken_by: HowBroken
+    """What ended a member's wait; missing while the deadlock holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Table:
+    """One kind of record, as the code that moves rows about sees it."""
+
+    name: str
+    """The trace's attribute, and the name of its file."""
+    columns: dict[str, Column]
+    """The kind of each column, by name."""
+    key: list[str]
+    """The columns that tell rows apart, in whose order they come."""
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        """The columns of its files."""
+        return pa.schema([(name, column.arrow) for name, column in self.columns.items()])
+
+
+def _table(name: str, record: type, key: list[str]) -> Table:
+    columns = {field.name: get_args(field.type)[1] for field in fields(record)}
+    return Table(name=name, columns=columns, key=key)
+
+
+REQUESTS = _table("requests", RequestRecord, ["id"])
+EVENTS = _table("events", EventRecord, ["id"])
+DELIVERIES = _table("deliveries", DeliveryRecord, ["id"])
+DEADLOCKS = _table("deadlocks", DeadlockRecord, ["formed_at", "members"])
+TABLES = (REQUESTS, EVENTS, DELIVERIES, DEADLOCKS)
