@@ -184,10 +184,9 @@ class CircuitBreaker:
         return circuit
 
     def __repr__(self) -> str:
-        circuits = "".join(f", {target!r}: {circuit}" for target, circuit in self._circuits.items())
-        return (
-            f"<CircuitBreaker failures={self._failures} reset_after={self._reset_after}{circuits}>"
-        )
+        circuits = [f"{target!r} {circuit}" for target, circuit in self._circuits.items()]
+        settings = f"failures={self._failures} reset_after={self._reset_after}"
+        return f"<CircuitBreaker {settings}: {', '.join(circuits) or 'no circuits'}>"
 
 
 class _Verdict(Enum):
@@ -235,7 +234,7 @@ class _Circuit:
 
     def __str__(self) -> str:
         if self._state == "closed":
-            return f"closed, {self._failures_in_a_row} failures in a row"
+            return f"closed ({self._failures_in_a_row} of {self._failures} failures)"
         if self._state == "open":
             return f"open until t={self._trial_at:g} s"
         return "half-open"

@@ -1,0 +1,667 @@
+import logging
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import stamina
+import trio
+
+import genesis_lab as gl
+from genesis_lab.errors import InvalidSetting
+from tests.facts import Facts
+from tests.parts import Part, answers, ask, asking, raises, sleeps
+
+
+class Flaky(gl.Component):
+    """Fails as often as told, then answers; each attempt takes 0.25 s."""
+
+    def __init__(self, id: str, failures: int) -> None:
+        super().__init__(id)
+        self.failures = failures
+
+    async def process_request(self, request_type: str, data: Any, source: str) -> Any:
+        await gl.sleep(0.25)
+        if self.failures > 0:
+            self.failures -= 1
+            raise ValueError(self.failures)
+        return data
+
+
+# --- retry ----------------------------------------------------------------------------------------
+
+
+def run_retry(
+    retry: gl.Retry, component: gl.Component | None, *, timeout: float | None = 5.0
+) -> tuple[gl.RunResult[Any], Facts]:
+    """One call to component b under a retry; the reply, or the error that the caller gets."""
+    facts = Facts()
+
+    async def main() -> Any:
+        async with gl.HybridCoordinator(observer=facts) as bus:
+            bus.add_policy(retry)
+            if component is not None:
+                bus.register(component)
+            try:
+                return await bus.call("b", "ask", "sent", "client", timeout)
+            except gl.RequestError as error:
+                return error
+
+    return gl.run(main), facts
+
+
+def test_retry_sends_anew_until_it_is_answered_and_each_attempt_is_a_record() -> None:
+    result, facts = run_retry(gl.Retry(wait_initial=0.5), Flaky("b", failures=2))
+    assert (result.value, result.at) == ("sent", 2.25)
+    assert facts.requests("attempt", "outcome", "sent_at", "finished_at") == [
+        (1, "failed", 0.0, 0.25),
+        (2, "failed", 0.75, 1.0),
+        (3, "answered", 2.0, 2.25),
+    ]
+
+
+def test_retry_gives_up_with_the_error_of_the_last_attempt() -> None:
+    result, facts = run_retry(gl.Retry(attempts=2, wait_initial=0.5), Flaky("b", failures=9))
+    assert isinstance(result.value, gl.HandlerFailed)
+    assert str(result.value) == "'b' failed on 'ask': ValueError: 7"
+    assert result.at == 1.0
+    assert facts.requests("attempt", "outcome") == [(1, "failed"), (2, "failed")]
+
+
+def test_waits_grow_by_the_base_up_to_the_longest() -> None:
+    retry = gl.Retry(attempts=6, wait_initial=0.5, wait_max=3.0, wait_exp_base=2)
+    _, facts = run_retry(retry, Part("b", raises(ValueError())))
+    assert facts.requests("sent_at") == [(0.0,), (0.5,), (1.5,), (3.5,), (6.5,), (9.5,)]
+
+
+def test_waits_that_do_not_grow() -> None:
+    retry = gl.Retry(attempts=4, wait_initial=0.5, wait_exp_base=1)
+    _, facts = run_retry(retry, Part("b", raises(ValueError())))
+    assert facts.requests("sent_at") == [(0.0,), (0.5,), (1.0,), (1.5,)]
+
+
+def test_waits_are_a_tenth_of_a_second_and_doubled_unless_told() -> None:
+    _, facts = run_retry(gl.Retry(), Part("b", raises(ValueError())))
+    assert facts.requests("sent_at") == [(0.0,), (0.1,), (0.1 + 0.2,)]
+
+
+def test_each_attempt_has_the_whole_timeout() -> None:
+    result, facts = run_retry(gl.Retry(wait_initial=0.5), Part("b", sleeps(9.0)), timeout=1.0)
+    assert isinstance(result.value, gl.RequestTimedOut)
+    assert facts.requests("outcome", "sent_at", "finished_at") == [
+        ("timed_out", 0.0, 1.0),
+        ("timed_out", 1.5, 2.5),
+        ("timed_out", 3.5, 4.5),
+    ]
+
+
+def test_a_first_attempt_that_is_answered_is_the_only_one() -> None:
+    result, facts = run_retry(gl.Retry(), Part("b"))
+    assert result.value == "sent"
+    assert facts.requests("attempt", "outcome") == [(1, "answered")]
+
+
+def test_an_unknown_target_is_not_tried_again_unless_told() -> None:
+    result, facts = run_retry(gl.Retry(), None)
+    assert isinstance(result.value, gl.UnknownTarget)
+    assert facts.requests("attempt", "outcome") == [(1, "unknown_target")]
+    _, facts = run_retry(gl.Retry(on=(gl.UnknownTarget,)), None)
+    assert facts.requests("attempt", "outcome") == [
+        (1, "unknown_target"),
+        (2, "unknown_target"),
+        (3, "unknown_target"),
+    ]
+
+
+def test_a_target_that_went_away_is_found_again_when_it_comes_back() -> None:
+    facts = Facts()
+
+    async def main() -> Any:
+        async with gl.HybridCoordinator(observer=facts) as bus:
+            bus.add_policy(gl.Retry(wait_initial=1.0))
+            bus.register(Part("b", sleeps(9.0)))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(asking(bus, "b", "sent"))
+                await gl.sleep(0.5)
+                bus.unregister("b")
+                await gl.sleep(0.5)
+                bus.register(Part("b"))
+
+    gl.run(main)
+    assert facts.requests("attempt", "outcome", "sent_at") == [
+        (1, "target_gone", 0.0),
+        (2, "answered", 1.5),
+    ]
+
+
+def test_a_request_under_retry_returns_none_when_all_attempts_fail() -> None:
+    async def main() -> Any:
+        async with gl.HybridCoordinator() as bus:
+            bus.add_policy(gl.Retry())
+            bus.register(Part("b", raises(ValueError())))
+            return await ask(bus, "b")
+
+    assert gl.run(main).value is None
+
+
+def test_cancelling_the_caller_ends_a_wait_between_attempts_at_once() -> None:
+    facts = Facts()
+
+    async def main() -> float:
+        async with gl.HybridCoordinator(observer=facts) as bus:
+            bus.add_policy(gl.Retry(wait_initial=4.0))
+            bus.register(Part("b", raises(ValueError())))
+            with trio.move_on_after(1.5) as scope:
+                await ask(bus, "b")
+            assert scope.cancelled_caught
+            return bus.now()
+
+    assert gl.run(main).value == 1.5
+    assert facts.requests("attempt", "outcome") == [(1, "failed")]
+
+
+def test_cancelling_the_caller_during_an_attempt_makes_no_further_one() -> None:
+    facts = Facts()
+
+    async def main() -> float:
+        async with gl.HybridCoordinator(observer=facts) as bus:
+            bus.add_policy(gl.Retry())
+            bus.register(Part("b", sleeps(9.0)))
+            with trio.move_on_after(1.5):
+                await ask(bus, "b")
+            return bus.now()
+
+    assert gl.run(main).value == 1.5
+    assert facts.requests("attempt", "outcome", "finished_at") == [(1, "cancelled", 1.5)]
+
+
+def test_the_deadline_of_an_outer_request_ends_a_wait_between_attempts_at_once() -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(observer=facts) as bus:
+            bus.add_policy(gl.Retry(wait_initial=4.0), target="b")
+            bus.register(Part("a", asks_b))
+            bus.register(Part("b", raises(ValueError())))
+            await ask(bus, "a", timeout=1.5)
+
+    async def asks_b(part: Part, _data: Any) -> Any:
+        return await part.ask("b")
+
+    assert gl.run(main).at == 1.5
+    assert facts.requests("target", "attempt", "outcome", "finished_at") == [
+        ("a", 1, "timed_out", 1.5),
+        ("b", 1, "failed", 0.0),
+    ]
+
+
+def test_an_interrupt_is_no_failure_to_try_again_after() -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(observer=facts) as bus:
+            bus.add_policy(gl.Retry())
+            bus.register(Part("b", raises(KeyboardInterrupt())))
+            await ask(bus, "b")
+
+    with pytest.raises(KeyboardInterrupt):
+        gl.run(main)
+    assert facts.requests("attempt", "outcome") == [(1, "cancelled")]
+
+
+def test_one_retry_serves_many_callers_at_the_same_time() -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(observer=facts) as bus:
+            bus.add_policy(gl.Retry(wait_initial=1.0, attempts=2))
+            bus.register(Part("b", raises(ValueError())))
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(asking(bus, "b"))
+                    await gl.sleep(0.25)
+
+    gl.run(main)
+    assert facts.requests("attempt", "sent_at") == [
+        (1, 0.0),
+        (1, 0.25),
+        (1, 0.5),
+        (2, 1.0),
+        (2, 1.25),
+        (2, 1.5),
+    ]
+
+
+@pytest.mark.parametrize("architecture", gl.ARCHITECTURES)
+def test_retry_works_on_every_architecture(architecture: str) -> None:
+    async def main() -> Any:
+        async with gl.ARCHITECTURES[architecture]() as bus:
+            bus.add_policy(gl.Retry(wait_initial=0.5))
+            bus.register(Flaky("b", failures=2))
+            return await ask(bus, "b", "sent")
+
+    result = gl.run(main)
+    assert (result.value, result.at) == ("sent", 2.25)
+
+
+def test_policies_stand_before_the_requests_that_they_are_meant_for() -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(observer=facts) as bus:
+            await bus.request("b", "read", None, "early")  # its route is known before the policies
+            bus.add_policy(gl.Retry(attempts=2, on=(gl.UnknownTarget,)), target="b")
+            bus.add_policy(gl.Retry(attempts=3, on=(gl.UnknownTarget,)), request_type="write")
+            bus.add_policy(
+                gl.Retry(attempts=4, on=(gl.UnknownTarget,)), target="c", request_type="list"
+            )
+            for target in ("b", "c"):
+                for request_type in ("read", "write", "list"):
+                    await bus.request(target, request_type, None, "late")
+            await bus.request("b", "read", None, "early")
+
+    gl.run(main)
+    rows = facts.requests("source", "target", "request_type")
+    assert {row: rows.count(row) for row in rows} == {
+        ("early", "b", "read"): 1 + 2,
+        ("late", "b", "read"): 2,
+        ("late", "b", "write"): 2 * 3,  # both stand before it
+        ("late", "b", "list"): 2,
+        ("late", "c", "read"): 1,
+        ("late", "c", "write"): 3,
+        ("late", "c", "list"): 4,
+    }
+
+
+def test_retry_logs_nothing_while_others_may_still_log_their_own(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    run_retry(gl.Retry(), Part("b", raises(ValueError())))
+    assert [record for record in caplog.records if record.name.startswith("stamina")] == []
+
+    @stamina.retry(on=ValueError, attempts=2, wait_initial=0, wait_jitter=0)
+    def fails() -> None:
+        raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        fails()
+    assert [record.msg for record in caplog.records if record.name == "stamina"] == [
+        "stamina.retry_scheduled"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"attempts": 0}, "attempts=0: expected a whole number >= 1"),
+        ({"attempts": 1.5}, "attempts=1.5: expected a whole number >= 1"),
+        ({"attempts": True}, "attempts=True: expected a whole number >= 1"),
+        ({"attempts": None}, "attempts=None: expected a whole number >= 1"),
+        ({"wait_initial": -1}, "wait_initial=-1: expected finite seconds >= 0"),
+        ({"wait_initial": math.nan}, "wait_initial=nan: expected finite seconds >= 0"),
+        ({"wait_max": math.inf}, "wait_max=inf: expected finite seconds >= 0"),
+        ({"wait_exp_base": 0.5}, "wait_exp_base=0.5: expected a finite number >= 1"),
+        ({"on": ()}, "on=(): expected a tuple of subclasses of RequestError"),
+        (
+            {"on": (ValueError,)},
+            f"on={(ValueError,)}: expected a tuple of subclasses of RequestError",
+        ),
+        (
+            {"on": gl.RequestTimedOut},
+            f"on={gl.RequestTimedOut}: expected a tuple of subclasses of RequestError",
+        ),
+    ],
+)
+def test_retry_refuses_settings_out_of_range(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        gl.Retry(**settings)
+    assert str(caught.value) == message
+
+
+def test_retry_shows_its_settings() -> None:
+    assert repr(gl.Retry(on=(gl.TargetGone, gl.HandlerFailed))) == (
+        "Retry(attempts=3, wait_initial=0.1, wait_max=5.0, wait_exp_base=2, "
+        "on=(TargetGone, HandlerFailed))"
+    )
+
+
+# --- circuit breaker ------------------------------------------------------------------------------
+
+Script = Callable[[gl.Bus], Any]
+
+
+def run_breaker(
+    breaker: gl.CircuitBreaker, script: Script, *components: gl.Component
+) -> list[tuple[Any, ...]]:
+    """Run a script on a bus whose requests all pass a breaker; what the record says of each."""
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(observer=facts) as bus:
+            bus.add_policy(breaker)
+            for component in components:
+                bus.register(component)
+            await script(bus)
+
+    gl.run(main)
+    return facts.requests("target", "outcome", "sent_at", "started_at", "finished_at")
+
+
+async def fails_if_told(_part: Part, data: str) -> str:
+    """Fail, wait or answer at once."""
+    if data == "fail":
+        raise ValueError(data)
+    if data == "wait":
+        await gl.sleep(1.0)
+    return data
+
+
+async def ask_in_turn(bus: gl.Bus, *requests: tuple[float, str]) -> None:
+    """Ask b at each of the times."""
+    for at, data in requests:
+        await gl.sleep(at - bus.now())
+        await ask(bus, "b", data)
+
+
+def outcomes_at(breaker: gl.CircuitBreaker, *requests: tuple[float, str]) -> list[Any]:
+    """The outcomes of requests to b, sent one after another at these times."""
+
+    async def script(bus: gl.Bus) -> None:
+        await ask_in_turn(bus, *requests)
+
+    return [row[1] for row in run_breaker(breaker, script, Part("b", fails_if_told))]
+
+
+def test_circuit_opens_after_so_many_failures_in_a_row() -> None:
+    breaker = gl.CircuitBreaker(failures=3, reset_after=10.0)
+    assert outcomes_at(breaker, *[(0.0, "fail")] * 3, *[(0.0, "answer")] * 2) == [
+        *["failed"] * 3,
+        *["rejected"] * 2,
+    ]
+
+
+def test_an_answer_makes_the_count_begin_anew() -> None:
+    breaker = gl.CircuitBreaker(failures=3)
+    script = ["fail", "fail", "answer", "fail", "fail", "answer"]
+    assert "rejected" not in outcomes_at(breaker, *[(0.0, data) for data in script])
+
+
+def test_a_rejected_request_never_starts_and_costs_no_time() -> None:
+    async def script(bus: gl.Bus) -> None:
+        await ask_in_turn(bus, (0.0, "fail"), (0.5, "answer"))
+
+    rows = run_breaker(gl.CircuitBreaker(failures=1), script, Part("b", fails_if_told))
+    assert rows == [("b", "failed", 0.0, 0.0, 0.0), ("b", "rejected", 0.5, None, 0.5)]
+
+
+def test_call_says_until_when_the_circuit_is_open() -> None:
+    async def main() -> str:
+        async with gl.HybridCoordinator() as bus:
+            bus.add_policy(gl.CircuitBreaker(failures=1, reset_after=30.0))
+            bus.register(Part("b", fails_if_told))
+            await gl.sleep(1.0)
+            await ask(bus, "b", "fail")
+            with pytest.raises(gl.RequestRejected) as caught:
+                await bus.call("b", "ask", "answer", "client")
+            return str(caught.value)
+
+    assert gl.run(main).value == "'ask' to 'b' was rejected: the circuit is open until t=31 s"
+
+
+def test_the_trial_after_the_pause_closes_the_circuit_when_it_is_answered() -> None:
+    breaker = gl.CircuitBreaker(failures=2, reset_after=10.0)
+    assert outcomes_at(
+        breaker,
+        (0.0, "fail"),
+        (1.0, "fail"),
+        (10.75, "answer"),  # open until 11.0
+        (11.0, "answer"),
+        (11.0, "fail"),
+        (11.0, "answer"),
+    ) == ["failed", "failed", "rejected", "answered", "failed", "answered"]
+
+
+def test_the_trial_after_the_pause_opens_the_circuit_again_when_it_fails() -> None:
+    breaker = gl.CircuitBreaker(failures=3, reset_after=10.0)
+    assert outcomes_at(
+        breaker,
+        *[(0.0, "fail")] * 3,
+        (10.0, "fail"),
+        (19.75, "answer"),
+        (20.0, "answer"),
+    ) == [*["failed"] * 4, "rejected", "answered"]
+
+
+def test_one_trial_at_a_time_and_the_others_are_rejected() -> None:
+    messages: list[str] = []
+
+    async def calls(bus: gl.Bus) -> None:
+        with pytest.raises(gl.RequestRejected) as caught:
+            await bus.call("b", "ask", "answer", "client")
+        messages.append(caught.value.reason)
+
+    async def script(bus: gl.Bus) -> None:
+        await ask(bus, "b", "fail")
+        await gl.sleep(10.0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(asking(bus, "b", "wait"))
+            await gl.sleep(0.5)
+            nursery.start_soon(calls, bus)
+        await ask(bus, "b", "answer")
+
+    breaker = gl.CircuitBreaker(failures=1, reset_after=10.0)
+    rows = run_breaker(breaker, script, Part("b", fails_if_told, admission=gl.RE_ENTRANT))
+    assert [row[1:3] for row in rows] == [
+        ("failed", 0.0),
+        ("answered", 10.0),
+        ("rejected", 10.5),
+        ("answered", 11.0),
+    ]
+    assert messages == ["the circuit is half-open, and its trial is under way"]
+
+
+def test_a_trial_that_is_cancelled_makes_room_for_another_one() -> None:
+    async def script(bus: gl.Bus) -> None:
+        await ask(bus, "b", "fail")
+        await gl.sleep(10.0)
+        with trio.move_on_after(0.5):
+            await ask(bus, "b", "wait")
+        await ask(bus, "b", "fail")
+        await ask(bus, "b", "answer")
+
+    breaker = gl.CircuitBreaker(failures=1, reset_after=10.0)
+    rows = run_breaker(breaker, script, Part("b", fails_if_told))
+    assert [row[1:3] for row in rows] == [
+        ("failed", 0.0),
+        ("cancelled", 10.0),
+        ("failed", 10.5),
+        ("rejected", 10.5),
+    ]
+
+
+def test_timeouts_failures_and_lost_targets_count_and_unknown_targets_do_not() -> None:
+    async def script(bus: gl.Bus) -> None:
+        for id in ("slow", "bad", "gone", "unknown"):
+            await bus.request(id, "ask", None, "client", 0.5)
+            await bus.request(id, "ask", None, "client", 0.5)
+
+    async def leaves(part: Part, _data: Any) -> None:
+        part.bus.unregister(part.id)
+        await gl.sleep(9.0)
+
+    rows = run_breaker(
+        gl.CircuitBreaker(failures=1),
+        script,
+        Part("slow", sleeps(9.0)),
+        Part("bad", raises(ValueError())),
+        Part("gone", leaves),
+    )
+    assert [row[:2] for row in rows] == [
+        ("slow", "timed_out"),
+        ("slow", "rejected"),
+        ("bad", "failed"),
+        ("bad", "rejected"),
+        ("gone", "target_gone"),
+        ("gone", "rejected"),
+        ("unknown", "unknown_target"),
+        ("unknown", "unknown_target"),
+    ]
+
+
+def test_each_target_has_a_circuit_of_its_own() -> None:
+    async def script(bus: gl.Bus) -> None:
+        for id in ("b", "c", "b", "c"):
+            await ask(bus, id, "fail" if id == "b" else "answer")
+
+    rows = run_breaker(
+        gl.CircuitBreaker(failures=1), script, Part("b", fails_if_told), Part("c", answers)
+    )
+    assert [row[:2] for row in rows] == [
+        ("b", "failed"),
+        ("c", "answered"),
+        ("b", "rejected"),
+        ("c", "answered"),
+    ]
+
+
+def test_what_was_sent_before_the_circuit_opened_no_longer_counts_afterwards() -> None:
+    async def script(bus: gl.Bus) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(asking(bus, "b", "answer late"))
+            nursery.start_soon(asking(bus, "b", "fail late"))
+            await gl.sleep(0.5)
+            await ask(bus, "b", "fail")  # opens it until 1.5, before the two end at 1.0
+            await gl.sleep(0.75)
+            await ask(bus, "b", "answer")
+            await gl.sleep(0.25)
+            await ask(bus, "b", "answer")
+
+    async def late(part: Part, data: str) -> str:
+        what, *is_late = data.split()
+        if is_late:
+            await gl.sleep(1.0)
+        return await fails_if_told(part, what)
+
+    breaker = gl.CircuitBreaker(failures=1, reset_after=1.0)
+    rows = run_breaker(breaker, script, Part("b", late, admission=gl.RE_ENTRANT))
+    assert sorted(row[1:3] for row in rows[:2]) == [("answered", 0.0), ("failed", 0.0)]
+    assert [row[1:3] for row in rows[2:]] == [
+        ("failed", 0.5),
+        ("rejected", 1.25),
+        ("answered", 1.5),
+    ]
+
+
+def test_an_infinite_pause_keeps_a_circuit_open_for_good() -> None:
+    breaker = gl.CircuitBreaker(failures=1, reset_after=math.inf)
+    assert outcomes_at(breaker, (0.0, "fail"), (1e9, "answer")) == ["failed", "rejected"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"failures": 0}, "failures=0: expected a whole number >= 1"),
+        ({"failures": 2.0}, "failures=2.0: expected a whole number >= 1"),
+        ({"reset_after": 0}, "reset_after=0: expected seconds > 0"),
+        ({"reset_after": -1.0}, "reset_after=-1.0: expected seconds > 0"),
+        ({"reset_after": math.nan}, "reset_after=nan: expected seconds > 0"),
+    ],
+)
+def test_breaker_refuses_settings_out_of_range(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        gl.CircuitBreaker(**settings)
+    assert str(caught.value) == message
+
+
+def test_breaker_shows_its_settings_and_its_circuits() -> None:
+    breaker = gl.CircuitBreaker(failures=2, reset_after=10.0)
+    shown: list[str] = []
+
+    async def script(bus: gl.Bus) -> None:
+        shown.append(repr(breaker))
+        await ask(bus, "b", "fail")
+        shown.append(repr(breaker))
+        await ask(bus, "b", "fail")
+        shown.append(repr(breaker))
+        await gl.sleep(10.0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(asking(bus, "b", "wait"))
+            await gl.sleep(0.5)
+            shown.append(repr(breaker))
+        await ask(bus, "c")
+        shown.append(repr(breaker))
+
+    run_breaker(breaker, script, Part("b", fails_if_told), Part("c"))
+    settings = "failures=2 reset_after=10.0"
+    assert shown == [
+        f"<CircuitBreaker {settings}: no circuits>",
+        f"<CircuitBreaker {settings}: 'b' closed (1 of 2 failures)>",
+        f"<CircuitBreaker {settings}: 'b' open until t=10 s>",
+        f"<CircuitBreaker {settings}: 'b' half-open>",
+        f"<CircuitBreaker {settings}: 'b' closed (0 of 2 failures), 'c' closed (0 of 2 failures)>",
+    ]
+
+
+# --- together -------------------------------------------------------------------------------------
+
+
+def run_both(*policies: gl.Retry | gl.CircuitBreaker, calls: int) -> tuple[list[str], Facts]:
+    """Call a component that always fails; what the caller gets each time, and the records."""
+    facts = Facts()
+    errors: list[str] = []
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(observer=facts) as bus:
+            for policy in policies:
+                bus.add_policy(policy)
+            bus.register(Part("b", raises(ValueError())))
+            for _ in range(calls):
+                with pytest.raises(gl.RequestError) as caught:
+                    await bus.call("b", "ask", None, "client")
+                errors.append(type(caught.value).__name__)
+
+    gl.run(main)
+    return errors, facts
+
+
+def test_breaker_outside_retry_counts_a_series_of_attempts_as_one_failure() -> None:
+    errors, facts = run_both(
+        gl.CircuitBreaker(failures=2), gl.Retry(attempts=2, wait_initial=1.0), calls=3
+    )
+    assert errors == ["HandlerFailed", "HandlerFailed", "RequestRejected"]
+    assert facts.requests("attempt", "outcome", "sent_at") == [
+        (1, "failed", 0.0),
+        (2, "failed", 1.0),
+        (1, "failed", 1.0),
+        (2, "failed", 2.0),
+        (1, "rejected", 2.0),
+    ]
+
+
+def test_retry_outside_breaker_stops_trying_when_the_circuit_opens() -> None:
+    errors, facts = run_both(
+        gl.Retry(attempts=5, wait_initial=1.0), gl.CircuitBreaker(failures=2), calls=1
+    )
+    assert errors == ["RequestRejected"]
+    assert facts.requests("attempt", "outcome", "sent_at") == [
+        (1, "failed", 0.0),
+        (2, "failed", 1.0),
+        (3, "rejected", 3.0),
+    ]
+
+
+def test_retry_outside_breaker_waits_the_pause_out_if_told_to_try_after_rejections() -> None:
+    errors, facts = run_both(
+        gl.Retry(attempts=5, wait_initial=1.0, on=(gl.HandlerFailed, gl.RequestRejected)),
+        gl.CircuitBreaker(failures=1, reset_after=5.0),
+        calls=1,
+    )
+    assert errors == ["HandlerFailed"]
+    assert facts.requests("attempt", "outcome", "sent_at") == [
+        (1, "failed", 0.0),
+        (2, "rejected", 1.0),
+        (3, "rejected", 3.0),
+        (4, "failed", 7.0),  # the trial, which opens the circuit until 12.0
+        (5, "failed", 12.0),
+    ]
