@@ -1,0 +1,750 @@
+import itertools
+import math
+import random
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import trio
+import trio._core._run as trio_run
+import trio.testing
+
+import genesis_lab as gl
+from genesis_lab.errors import (
+    InvalidSetting,
+    RealWaitUnderVirtualTime,
+    StopRefused,
+    UnsupportedTrio,
+)
+
+Sleep = Callable[[float], Awaitable[None]]
+SLEEPS = pytest.mark.parametrize("sleep", [gl.sleep, trio.sleep], ids=["gl.sleep", "trio.sleep"])
+
+
+async def waits_for_ever() -> None:
+    await trio.sleep_forever()
+
+
+# --- how a run ends -------------------------------------------------------------------------------
+
+
+@SLEEPS
+def test_a_run_that_completes_has_a_value_and_an_instant(sleep: Sleep) -> None:
+    async def main() -> str:
+        await sleep(1.5)
+        await sleep(0.25)
+        return "done"
+
+    assert gl.run(main, seed=3) == gl.RunResult(value="done", ended="completed", at=1.75, seed=3)
+
+
+def test_a_run_in_which_nothing_happens_takes_no_time() -> None:
+    async def main() -> float:
+        return trio.current_time()
+
+    assert gl.run(main) == gl.RunResult(value=0.0, ended="completed", at=0.0, seed=0)
+
+
+@SLEEPS
+def test_a_run_stalls_at_the_instant_when_nothing_can_happen_any_more(sleep: Sleep) -> None:
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(waits_for_ever)
+            nursery.start_soon(sleep, 2.5)
+            await sleep(1.0)
+
+    assert gl.run(main) == gl.RunResult(value=None, ended="stalled", at=2.5, seed=0)
+
+
+def test_waiting_for_ever_in_whatever_way_stalls_a_run() -> None:
+    async def for_an_event() -> None:
+        await trio.Event().wait()
+
+    async def for_a_lock() -> None:
+        lock = trio.Lock()
+        async with lock, trio.open_nursery() as nursery:
+            nursery.start_soon(lock.acquire)
+
+    async def for_a_message() -> None:
+        _sender, receiver = trio.open_memory_channel[None](0)
+        await receiver.receive()
+
+    async def for_an_infinite_time() -> None:
+        await gl.sleep(math.inf)
+
+    async def until_an_infinite_deadline() -> None:
+        with trio.fail_after(math.inf):
+            await trio.sleep_forever()
+
+    for main in (
+        for_an_event,
+        for_a_lock,
+        for_a_message,
+        for_an_infinite_time,
+        until_an_infinite_deadline,
+    ):
+        assert (gl.run(main).ended, gl.run(main).at) == ("stalled", 0.0)
+
+
+@SLEEPS
+def test_a_run_is_cut_at_its_horizon(sleep: Sleep) -> None:
+    async def main() -> None:
+        for _ in itertools.count():
+            await sleep(0.75)
+
+    assert gl.run(main, horizon=10.0) == gl.RunResult(value=None, ended="horizon", at=10.0, seed=0)
+
+
+@SLEEPS
+def test_what_happens_at_the_very_horizon_still_happens(sleep: Sleep) -> None:
+    async def main() -> str:
+        await sleep(5.0)
+        return "just in time"
+
+    result = gl.run(main, horizon=5.0)
+    assert (result.value, result.ended, result.at) == ("just in time", "completed", 5.0)
+
+
+def test_a_deadline_beyond_the_horizon_is_not_reached() -> None:
+    async def main() -> None:
+        with trio.fail_after(100.0):
+            await trio.sleep_forever()
+
+    result = gl.run(main, horizon=10.0)
+    assert (result.ended, result.at) == ("horizon", 10.0)
+
+
+def test_a_run_with_nothing_pending_stalls_and_does_not_wait_for_its_horizon() -> None:
+    async def main() -> None:
+        await gl.sleep(1.0)
+        await trio.sleep_forever()
+
+    result = gl.run(main, horizon=10.0)
+    assert (result.ended, result.at) == ("stalled", 1.0)
+
+
+def test_tasks_may_clean_up_after_a_cut_and_the_run_ended_when_it_was_cut() -> None:
+    cleaned_up_at = []
+
+    async def main() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await gl.sleep(0.5)
+                await trio.sleep(0.5)
+                cleaned_up_at.append(trio.current_time())
+
+    for horizon, at in ((math.inf, 0.0), (0.25, 0.0)):
+        result = gl.run(main, horizon=horizon)
+        assert (result.ended, result.at) == ("stalled", at)
+    assert cleaned_up_at == [1.0, 1.0]
+
+
+def test_a_cut_run_has_no_value_even_if_its_main_returns_one() -> None:
+    async def main() -> str:
+        with trio.CancelScope(shield=True):
+            await gl.sleep(3.0)
+        return "too late"
+
+    assert gl.run(main, horizon=2.0) == gl.RunResult(value=None, ended="horizon", at=2.0, seed=0)
+
+
+@pytest.mark.parametrize("horizon", [0, -1.0, math.nan])
+def test_a_horizon_that_is_not_ahead_is_refused(horizon: float) -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        gl.run(waits_for_ever, horizon=horizon)
+    assert str(caught.value) == f"horizon={horizon!r}: expected seconds > 0"
+
+
+def test_an_unknown_clock_is_refused() -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        gl.run(waits_for_ever, clock="lunar")  # type: ignore[arg-type]  # that is the mistake
+    assert str(caught.value) == "clock='lunar': expected 'virtual' or 'real'"
+
+
+# --- what comes out of a run ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("clock", ["virtual", "real"])
+def test_an_exception_comes_out_as_it_is(clock: Any) -> None:
+    error = ValueError("mine")
+
+    async def main() -> None:
+        raise error
+
+    with pytest.raises(ValueError, match=r"^mine$") as caught:
+        gl.run(main, clock=clock)
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("clock", ["virtual", "real"])
+def test_an_interrupt_comes_out_of_whatever_nurseries_as_keyboard_interrupt(clock: Any) -> None:
+    async def interrupts() -> None:
+        raise KeyboardInterrupt
+
+    async def nested() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(interrupts)
+            nursery.start_soon(waits_for_ever)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(nested)
+            nursery.start_soon(waits_for_ever)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        gl.run(main, clock=clock)
+    assert type(caught.value) is KeyboardInterrupt
+
+
+def test_other_groups_stay_groups() -> None:
+    async def fails() -> None:
+        raise ValueError("mine")
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fails)
+            nursery.start_soon(waits_for_ever)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        gl.run(main)
+    assert caught.group_contains(ValueError, match=r"^mine$")
+
+
+@pytest.mark.parametrize(("horizon", "at"), [(5.0, 5.0), (math.inf, 6.0)])
+def test_a_task_that_shields_itself_and_waits_for_ever_after_a_cut_is_an_error(
+    horizon: float, at: float
+) -> None:
+    async def main() -> None:
+        with trio.CancelScope(shield=True):
+            await gl.sleep(6.0)
+            await trio.sleep_forever()
+
+    with pytest.raises(StopRefused) as caught:
+        gl.run(main, horizon=horizon)
+    assert str(caught.value) == (
+        f"the run was cut at t={at:g} s, but a task waits for ever behind a cancellation shield"
+    )
+
+
+def test_several_tasks_that_shield_themselves_are_one_error() -> None:
+    async def shields() -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep_forever()
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(shields)
+            async with trio.open_nursery() as inner:
+                inner.start_soon(shields)
+                inner.start_soon(waits_for_ever)
+
+    with pytest.raises(StopRefused):
+        gl.run(main)
+
+
+# --- sleeping -------------------------------------------------------------------------------------
+
+
+@SLEEPS
+@pytest.mark.parametrize("clock", ["virtual", "real"])
+def test_sleep_of_zero_lets_others_run_and_takes_no_time(sleep: Sleep, clock: Any) -> None:
+    ran = []
+
+    async def other() -> None:
+        ran.append("other")
+
+    async def main() -> list[str]:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(other)
+            for _ in range(3):
+                await sleep(0)
+            return list(ran)
+
+    result = gl.run(main, clock=clock)
+    assert result.value == ["other"]
+    if clock == "virtual":
+        assert result.at == 0.0
+
+
+@pytest.mark.parametrize("seconds", [-1, -0.001, -math.inf, math.nan])
+@pytest.mark.parametrize("clock", ["virtual", "real"])
+def test_sleeping_for_no_duration_is_refused(seconds: float, clock: Any) -> None:
+    async def main() -> None:
+        await gl.sleep(seconds)
+
+    with pytest.raises(InvalidSetting) as caught:
+        gl.run(main, clock=clock)
+    assert str(caught.value) == f"seconds={seconds!r}: expected a number >= 0"
+
+
+def wake_ups(sleep: Sleep, seed: int) -> list[tuple[str, float]]:
+    """Who woke up when, of several tasks with a fixed rhythm each."""
+    woken: list[tuple[str, float]] = []
+
+    async def wakes(name: str, rhythm: float) -> None:
+        for _ in range(20):
+            await sleep(rhythm)
+            woken.append((name, trio.current_time()))
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            for name, rhythm in (("a", 0.5), ("b", 0.25), ("c", 0.1), ("d", 0.3)):
+                nursery.start_soon(wakes, name, rhythm)
+
+    gl.run(main, seed=seed)
+    return woken
+
+
+def test_both_ways_to_sleep_wake_at_the_same_instants() -> None:
+    ours = wake_ups(gl.sleep, seed=0)
+    assert sorted(ours) == sorted(wake_ups(trio.sleep, seed=0))
+    instants = [at for _, at in ours]
+    assert instants == sorted(instants)
+
+
+def test_tasks_that_sleep_in_either_way_meet_at_the_same_instant() -> None:
+    async def main() -> set[float]:
+        woken = set()
+
+        async def wakes(sleep: Sleep) -> None:
+            await sleep(0.25)
+            woken.add(trio.current_time())
+
+        async with trio.open_nursery() as nursery:
+            for sleep in (gl.sleep, trio.sleep) * 3:
+                nursery.start_soon(wakes, sleep)
+        return woken
+
+    result = gl.run(main)
+    assert (result.value, result.at) == ({0.25}, 0.25)
+
+
+@SLEEPS
+def test_a_deadline_comes_before_a_sleep_that_ends_at_the_same_instant(sleep: Sleep) -> None:
+    async def main() -> bool:
+        await gl.sleep(0.5)
+        with trio.move_on_after(1.0) as scope:
+            await sleep(1.0)
+        return scope.cancelled_caught
+
+    for seed in range(10):
+        assert gl.run(main, seed=seed).value
+
+
+@SLEEPS
+def test_a_sleep_that_is_cancelled_ends_at_once_and_leaves_no_timer(sleep: Sleep) -> None:
+    async def main() -> float:
+        with trio.move_on_after(1.0):
+            await sleep(1000.0)
+        return trio.current_time()
+
+    result = gl.run(main)
+    assert (result.value, result.at) == (1.0, 1.0)
+
+    async def then_waits_for_ever() -> None:
+        await main()
+        await trio.sleep_forever()
+
+    stalled = gl.run(then_waits_for_ever)
+    assert (stalled.ended, stalled.at) == ("stalled", 1.0)
+
+
+@SLEEPS
+def test_cancelling_before_a_sleep_ends_it_before_it_begins(sleep: Sleep) -> None:
+    async def main() -> float:
+        for seconds in (0, 5.0, math.inf):
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await sleep(seconds)
+            assert scope.cancelled_caught
+        return trio.current_time()
+
+    assert gl.run(main).value == 0.0
+
+
+def test_sleep_works_outside_a_run_of_ours_too() -> None:
+    async def main() -> float:
+        started = trio.current_time()
+        await gl.sleep(2.5)
+        return trio.current_time() - started
+
+    assert trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0)) == 2.5
+
+
+def test_a_deadline_may_be_moved_while_it_is_waited_for() -> None:
+    async def main() -> float:
+        async with trio.open_nursery() as nursery:
+            nursery.cancel_scope.deadline = 10.0
+            nursery.start_soon(trio.sleep_forever)
+            await gl.sleep(1.0)
+            nursery.cancel_scope.deadline = 3.0
+        return trio.current_time()
+
+    assert gl.run(main).value == 3.0
+
+
+def test_waiting_until_all_tasks_are_blocked_takes_no_time() -> None:
+    async def main() -> list[float]:
+        woken = []
+
+        async def sleeps(seconds: float) -> None:
+            await gl.sleep(seconds)
+            woken.append(trio.current_time())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sleeps, 1.0)
+            nursery.start_soon(trio.sleep, 2.0)
+            await trio.testing.wait_all_tasks_blocked()
+            woken.append(trio.current_time())
+        return woken
+
+    result = gl.run(main)
+    assert (result.value, result.at) == ([0.0, 1.0], 2.0)
+
+
+def test_a_call_that_is_put_in_from_outside_the_tasks_is_made_before_time_moves() -> None:
+    async def main() -> float:
+        event = trio.Event()
+        trio.lowlevel.current_trio_token().run_sync_soon(event.set)
+        with trio.move_on_after(5.0):
+            await event.wait()
+        return trio.current_time()
+
+    assert gl.run(main).value == 0.0
+
+
+# --- the seed -------------------------------------------------------------------------------------
+
+
+def order_of_simultaneous_tasks(seed: int, sleep: Sleep) -> tuple[int, ...]:
+    order: list[int] = []
+
+    async def notes(number: int) -> None:
+        for _ in range(4):
+            await sleep(0.5)
+            order.append(number)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            for number in range(4):
+                nursery.start_soon(notes, number)
+
+    gl.run(main, seed=seed)
+    return tuple(order)
+
+
+@SLEEPS
+def test_the_same_seed_gives_the_same_order_of_simultaneous_tasks(sleep: Sleep) -> None:
+    for seed in range(5):
+        orders = {order_of_simultaneous_tasks(seed, sleep) for _ in range(5)}
+        assert len(orders) == 1
+
+
+@SLEEPS
+def test_different_seeds_give_different_orders_of_simultaneous_tasks(sleep: Sleep) -> None:
+    orders = {order_of_simultaneous_tasks(seed, sleep) for seed in range(20)}
+    assert len(orders) > 5
+
+
+def test_a_run_leaves_the_global_random_generator_alone() -> None:
+    before = random.getstate()
+    order_of_simultaneous_tasks(1, gl.sleep)
+    assert random.getstate() == before
+
+
+# --- what virtual time cannot foresee -------------------------------------------------------------
+
+
+def refusal(what: str, at: float) -> str:
+    return (
+        f"at t={at:g} s a task waits for {what}: virtual time would jump past it. "
+        'Use gl.run(..., clock="real") for real I/O and threads'
+    )
+
+
+async def reads_a_socket() -> None:
+    one, other = trio.socket.socketpair()
+    with one, other:
+        await one.recv(1)
+
+
+async def uses_a_thread() -> None:
+    await trio.to_thread.run_sync(time.sleep, 0.02)
+
+
+async def uses_a_thread_under_its_own_limit() -> None:
+    await trio.to_thread.run_sync(time.sleep, 0.02, limiter=trio.CapacityLimiter(1))
+
+
+REAL_WAITS = [
+    pytest.param(reads_a_socket, "real I/O", id="socket"),
+    pytest.param(uses_a_thread, "a thread", id="thread"),
+    pytest.param(uses_a_thread_under_its_own_limit, "a thread", id="thread with its own limiter"),
+]
+
+
+@pytest.mark.parametrize(("wait", "what"), REAL_WAITS)
+def test_a_real_wait_is_an_error_that_says_what_to_do(
+    wait: Callable[[], Awaitable[None]], what: str
+) -> None:
+    async def main() -> None:
+        await gl.sleep(1.5)
+        await wait()
+
+    with pytest.raises(RealWaitUnderVirtualTime) as caught:
+        gl.run(main)
+    assert str(caught.value) == refusal(what, 1.5)
+
+
+JUMPS_PAST = pytest.mark.xfail(strict=True, reason="virtual time jumps past such a thread")
+
+
+@pytest.mark.parametrize(
+    ("wait", "what"),
+    [
+        *REAL_WAITS[:2],
+        pytest.param(
+            uses_a_thread_under_its_own_limit,
+            "a thread",
+            id="thread with its own limiter",
+            marks=JUMPS_PAST,
+        ),
+    ],
+)
+def test_a_real_wait_is_an_error_even_while_timers_are_pending(
+    wait: Callable[[], Awaitable[None]], what: str
+) -> None:
+    async def ticks() -> None:
+        while True:
+            await gl.sleep(1.0)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ticks)
+            await gl.sleep(1.5)
+            await wait()
+            nursery.cancel_scope.cancel()
+
+    with pytest.raises(RealWaitUnderVirtualTime) as caught:
+        gl.run(main, horizon=1e4)
+    assert str(caught.value) == refusal(what, 1.5)
+
+
+@pytest.mark.parametrize("wait", [uses_a_thread, uses_a_thread_under_its_own_limit])
+def test_threads_work_under_the_real_clock(wait: Callable[[], Awaitable[None]]) -> None:
+    assert gl.run(wait, clock="real").ended == "completed"
+
+
+def test_sockets_work_under_the_real_clock() -> None:
+    async def main() -> bytes:
+        one, other = trio.socket.socketpair()
+        with one, other:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(other.send, b"x")
+                received: bytes = await one.recv(1)
+                return received
+
+    assert gl.run(main, clock="real").value == b"x"
+
+
+# --- the real clock -------------------------------------------------------------------------------
+
+
+def test_the_real_clock_begins_at_zero_and_moves_by_itself() -> None:
+    async def main() -> tuple[bool, bool]:
+        started = trio.current_time()
+        await gl.sleep(0.01)
+        return started < 0.01, trio.current_time() >= 0.01
+
+    result = gl.run(main, seed=5, clock="real")
+    assert (result.value, result.ended, result.seed) == ((True, True), "completed", 5)
+
+
+@SLEEPS
+@pytest.mark.parametrize("seconds", [60.0, math.inf])
+def test_the_real_clock_has_a_horizon_and_never_stalls(sleep: Sleep, seconds: float) -> None:
+    async def main() -> None:
+        await sleep(seconds)
+
+    result = gl.run(main, horizon=0.02, clock="real")
+    assert (result.value, result.ended) == (None, "horizon")
+    assert result.at >= 0.02
+
+
+def test_the_real_clock_cuts_a_run_that_never_waits() -> None:
+    async def main() -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+
+    assert gl.run(main, horizon=0.02, clock="real").ended == "horizon"
+
+
+def test_the_seed_orders_tasks_under_the_real_clock_too() -> None:
+    def order(seed: int) -> tuple[int, ...]:
+        ran: list[int] = []
+
+        async def notes(number: int) -> None:
+            for _ in range(4):
+                await trio.lowlevel.checkpoint()
+                ran.append(number)
+
+        async def main() -> None:
+            async with trio.open_nursery() as nursery:
+                for number in range(4):
+                    nursery.start_soon(notes, number)
+
+        gl.run(main, seed=seed, clock="real")
+        return tuple(ran)
+
+    assert order(1) == order(1)
+    assert len({order(seed) for seed in range(20)}) > 5
+
+
+# --- trio's private switches ----------------------------------------------------------------------
+
+SWITCHES = ("_ALLOW_DETERMINISTIC_SCHEDULING", "_r")
+
+
+def switches() -> tuple[Any, ...]:
+    return tuple(getattr(trio_run, name) for name in SWITCHES)
+
+
+async def completes() -> None:
+    await gl.sleep(1.0)
+
+
+async def fails() -> None:
+    raise ValueError
+
+
+async def is_interrupted() -> None:
+    raise KeyboardInterrupt
+
+
+async def refuses_to_stop() -> None:
+    with trio.CancelScope(shield=True):
+        await trio.sleep_forever()
+
+
+@pytest.mark.parametrize(
+    ("main", "clock"),
+    [
+        (completes, "virtual"),
+        (completes, "real"),
+        (waits_for_ever, "virtual"),
+        (waits_for_ever, "real"),
+        (fails, "virtual"),
+        (is_interrupted, "virtual"),
+        (refuses_to_stop, "virtual"),
+        (reads_a_socket, "virtual"),
+    ],
+)
+def test_switches_of_trio_are_as_before_after_a_run(
+    main: Callable[[], Awaitable[None]], clock: Any
+) -> None:
+    before = switches()
+    with suppress(ValueError, KeyboardInterrupt, StopRefused, RealWaitUnderVirtualTime):
+        gl.run(main, horizon=0.02, clock=clock)
+    assert all(now is was for now, was in zip(switches(), before, strict=True))
+
+
+def test_switches_of_trio_are_as_before_after_runs_that_overlap_in_two_threads() -> None:
+    before = switches()
+    both_run, first_is_done = threading.Barrier(2), threading.Event()
+    results: dict[str, gl.RunResult[str]] = {}
+    in_between: list[tuple[Any, ...]] = []
+
+    async def first() -> str:
+        both_run.wait()
+        return "first"
+
+    async def second() -> str:
+        both_run.wait()
+        first_is_done.wait()
+        in_between.append(switches())
+        return "second"
+
+    def run_first() -> None:
+        results["first"] = gl.run(first)
+        first_is_done.set()
+
+    def run_second() -> None:
+        results["second"] = gl.run(second)
+
+    threads = [threading.Thread(target=target) for target in (run_first, run_second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {name: result.value for name, result in results.items()} == {
+        "first": "first",
+        "second": "second",
+    }
+    [(flag, generator)] = in_between
+    assert flag is True
+    assert generator is not before[1]
+    assert all(now is was for now, was in zip(switches(), before, strict=True))
+
+
+def test_runs_in_two_threads_follow_each_its_own_seed() -> None:
+    alone = {seed: order_of_simultaneous_tasks(seed, gl.sleep) for seed in range(8)}
+    together: dict[int, tuple[int, ...]] = {}
+    start = threading.Barrier(len(alone))
+
+    def run(seed: int) -> None:
+        start.wait()
+        together[seed] = order_of_simultaneous_tasks(seed, gl.sleep)
+
+    threads = [threading.Thread(target=run, args=(seed,)) for seed in alone]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == alone
+
+
+def test_a_run_inside_a_run_is_refused_by_trio_and_disturbs_nothing() -> None:
+    def order(*, with_inner: bool) -> tuple[int, ...]:
+        ran: list[int] = []
+
+        async def notes(number: int) -> None:
+            for _ in range(8):
+                await trio.lowlevel.checkpoint()
+                ran.append(number)
+
+        async def main() -> None:
+            if with_inner:
+                with pytest.raises(RuntimeError):
+                    gl.run(completes, seed=99)
+            async with trio.open_nursery() as nursery:
+                for number in range(4):
+                    nursery.start_soon(notes, number)
+
+        gl.run(main, seed=1)
+        return tuple(ran)
+
+    assert order(with_inner=True) == order(with_inner=False)
+
+
+@pytest.mark.parametrize("name", [*SWITCHES, "GLOBAL_RUN_CONTEXT"])
+def test_this_trio_keeps_its_switches_where_they_are_looked_for(name: str) -> None:
+    assert hasattr(trio_run, name)
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_trio_that_keeps_them_elsewhere_is_refused_by_name(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(trio_run, name)
+    with pytest.raises(UnsupportedTrio) as caught:
+        gl.run(completes)
+    assert str(caught.value) == (
+        f"trio {trio.__version__} has no trio._core._run.{name}: "
+        "genesis_lab.virtual_time needs it for a deterministic order of tasks"
+    )
