@@ -70,6 +70,12 @@ def _seed_of_run(purpose: tuple[str | int, ...]) -> int:
     raise OutsideRun(purpose)
 
 
+def one_by_one(sample: Sample, stream: np.random.Generator) -> Iterator[float]:
+    """Endless single values of a stream, drawn many at once."""
+    while True:
+        yield from sample(stream, _BLOCK).tolist()
+
+
 class Draws:
     """Values drawn one at a time, in a stream of the run in which they are drawn.
 
@@ -95,9 +101,5 @@ class Draws:
         clock = trio.lowlevel.current_clock()
         if clock is not self._clock:
             self._clock = clock
-            self._values = self._blocks(random_stream(*self._purpose))
+            self._values = one_by_one(self._sample, random_stream(*self._purpose))
         return next(self._values)
-
-    def _blocks(self, stream: np.random.Generator) -> Iterator[float]:
-        while True:
-            yield from self._sample(stream, _BLOCK).tolist()

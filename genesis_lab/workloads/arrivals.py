@@ -1,0 +1,184 @@
+"""Traffic: when requests and events are meant to be sent, and who sends them.
+
+Whoever sends says when it *meant* to (`intended_at`), however late it is. A sender that counted
+from when it got round to sending would leave out the very wait that the bus has caused.
+
+`Poisson` and `Recorded` say when; `OpenLoop`, `ClosedLoop` and `Publisher` send, each from its
+`run_on(bus)`, which returns when everything has been sent and answered.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, count, islice, takewhile
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import trio
+
+from genesis_lab.components import BusFace
+from genesis_lab.errors import InvalidSetting
+from genesis_lab.virtual_time import sleep
+from genesis_lab.workloads.durations import Duration, Exponential
+from genesis_lab.workloads.streams import Draws, one_by_one, random_stream
+
+
+class Arrivals(Protocol):
+    """Instants at which something is meant to be sent."""
+
+    def times(self, stream: np.random.Generator) -> Iterator[float]:
+        """The instants, none earlier than the one before [s since the traffic began]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poisson:
+    """Arrivals that know nothing of one another: the gaps are exponential.
+
+    They end after `count` of them or at the time `until`, whichever comes first.
+    """
+
+    rate: float
+    """Arrivals per second."""
+    count: int | None = None
+    until: float | None = None
+    """Seconds since the traffic began."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate < math.inf:
+            raise InvalidSetting("rate", self.rate, "a finite number > 0")
+        _check_end(self.count, self.until)
+
+    def times(self, stream: np.random.Generator) -> Iterator[float]:
+        """The instants [s since the traffic began]."""
+        until = math.inf if self.until is None else self.until
+        gaps = one_by_one(Exponential(1 / self.rate).sample, stream)
+        return islice(takewhile(lambda at: at <= until, accumulate(gaps)), self.count)
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Recorded:
+    """Arrivals at given instants, such as those of a recording."""
+
+    instants: tuple[float, ...]
+
+    def __init__(self, instants: Sequence[float] | npt.NDArray[np.float64]) -> None:
+        values = np.asarray(instants, dtype=np.float64)
+        if not (np.isfinite(values).all() and (np.diff(values, prepend=0.0) >= 0).all()):
+            expected = "finite numbers >= 0, none smaller than the one before"
+            raise InvalidSetting("instants", instants, expected)
+        object.__setattr__(self, "instants", tuple(values.tolist()))
+
+    def times(self, _stream: np.random.Generator) -> Iterator[float]:
+        """The instants [s since the traffic began]; nothing is drawn for them."""
+        return iter(self.instants)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The request that some traffic consists of."""
+
+    target: str
+    request_type: str = "work"
+    source: str = "client"
+    timeout: float | None = 5.0
+    """Seconds; None: no limit."""
+
+    async def send(self, bus: BusFace, intended_at: float) -> Any | None:
+        """The reply, or None whatever went wrong."""
+        return await bus.request(
+            self.target,
+            self.request_type,
+            None,
+            self.source,
+            self.timeout,
+            intended_at=intended_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLoop:
+    """Senders that do not wait for one another: each request is sent when it was meant to be."""
+
+    ask: Ask
+    arrivals: Arrivals
+
+    async def run_on(self, bus: BusFace) -> None:
+        """Send every request in a task of its own."""
+        ask = self.ask
+        stream = random_stream("arrivals", ask.source, ask.target, ask.request_type)
+        began = bus.now()
+        async with trio.open_nursery() as nursery:
+            for at in self.arrivals.times(stream):
+                await wait_until(bus, began + at)
+                nursery.start_soon(ask.send, bus, began + at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedLoop:
+    """Clients that each think, ask, wait for the reply, and think again.
+
+    They end after `count` requests of all clients together or at the time `until`, after which none
+    is sent, whichever comes first.
+    """
+
+    ask: Ask
+    clients: int
+    think: Duration
+    count: int | None = None
+    until: float | None = None
+    """Seconds since the traffic began."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.clients, int) or self.clients < 1:
+            raise InvalidSetting("clients", self.clients, "a whole number >= 1")
+        _check_end(self.count, self.until)
+
+    async def run_on(self, bus: BusFace) -> None:
+        """Let the clients go on until the end."""
+        ends_at = math.inf if self.until is None else bus.now() + self.until
+        turns = islice(count(), self.count)
+        async with trio.open_nursery() as nursery:
+            for number in range(self.clients):
+                nursery.start_soon(self._go_on, bus, number, turns, ends_at)
+
+    async def _go_on(self, bus: BusFace, number: int, turns: Iterator[int], ends_at: float) -> None:
+        think = Draws(self.think.sample, "think", self.ask.source, self.ask.target, number)
+        while True:
+            intended_at = bus.now() + think()
+            if intended_at > ends_at or next(turns, None) is None:
+                return
+            await wait_until(bus, intended_at)
+            await self.ask.send(bus, intended_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """One sender of events, in order: a bus that holds it makes it late for the next ones."""
+
+    event_type: str
+    source: str
+    arrivals: Arrivals
+
+    async def run_on(self, bus: BusFace) -> None:
+        """Emit every event, as soon as it is meant to be and the ones before are out."""
+        began = bus.now()
+        stream = random_stream("arrivals", self.source, self.event_type)
+        for at in self.arrivals.times(stream):
+            await wait_until(bus, began + at)
+            await bus.emit_event(self.event_type, None, self.source, intended_at=began + at)
+
+
+async def wait_until(bus: BusFace, at: float) -> None:
+    """Sleep until an instant of the bus's clock; when it has passed, only let others run."""
+    await sleep(max(0.0, at - bus.now()))
+
+
+def _check_end(count: int | None, until: float | None) -> None:
+    """Traffic has to end some time."""
+    if count is None and until is None:
+        raise InvalidSetting("count", count, "a count, until=, or both")
+    if count is not None and (not isinstance(count, int) or count < 1):
+        raise InvalidSetting("count", count, "a whole number >= 1")
+    if until is not None and not 0 < until < math.inf:
+        raise InvalidSetting("until", until, "a finite number > 0")
