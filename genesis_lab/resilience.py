@@ -244,7 +244,7 @@ class _Circuit:
 
 
 def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not isinstance(value, int) or value < 1:
         raise InvalidSetting(name, value, "a whole number >= 1")
 
 
