@@ -1,0 +1,32 @@
+"""From what a bus reports to pandas frames, to files and back.
+
+From the top: `recorder` observes a bus; `trace` is what a run left, to look at (`display`), to save
+and to load (`parquet`). Between them, `snapshot` is what a recorder knew at one moment, and `spool`
+what it has put on disk. `frames` turns packed `rows` into frames, frames into Arrow tables and
+back, and hashes them. `records` is the schema, which all of this follows; `columns` are the kinds
+of columns that it is made of; `manifest` says which run a trace is of.
+
+Only this package of those below `workloads` imports numpy, pandas and pyarrow.
+"""
+
+from genesis_lab.recording.manifest import Manifest
+from genesis_lab.recording.recorder import Recorder
+from genesis_lab.recording.records import (
+    SCHEMA,
+    DeadlockRecord,
+    DeliveryRecord,
+    EventRecord,
+    RequestRecord,
+)
+from genesis_lab.recording.trace import Trace
+
+__all__ = [
+    "Recorder",
+    "Trace",
+    "Manifest",
+    "RequestRecord",
+    "EventRecord",
+    "DeliveryRecord",
+    "DeadlockRecord",
+    "SCHEMA",
+]

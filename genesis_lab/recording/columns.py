@@ -1,4 +1,4 @@
-"""The kinds of columns: what each is in a frame, in Arrow, in a packed row and in a digest.
+"""The kinds of columns: what each is in a packed row, in a frame, in Arrow and in a digest.
 
 Frames are canonical: which categories a column has, and in which order, follows from its values
 alone. Equal records therefore give equal frames, whatever order names were first seen in.
@@ -21,11 +21,15 @@ _CANONICAL_NAN = np.float64("nan")
 class Column(ABC):
     """One kind of column."""
 
+    arrow: pa.DataType
     code = ""
     """Its type in a packed row, as `struct` writes it; empty where rows are not packed."""
     packed_in: str | None = None
     """The field of a packed row that it comes from; None: one of its own name."""
-    arrow: pa.DataType
+
+    def of_packed(self, numbers: IntArray, words: Sequence[str | None]) -> Any:
+        """The column for a frame, from packed numbers and, for words, what each stands for."""
+        raise NotImplementedError
 
     @abstractmethod
     def to_arrow(self, values: "pd.Series[Any]") -> pa.Array:
@@ -47,6 +51,10 @@ class Numbers(Column):
         self.dtype = np.dtype(dtype)
         self.code = code
         self.arrow = pa.from_numpy_dtype(self.dtype)
+
+    def of_packed(self, numbers: Any, words: Sequence[str | None]) -> Any:
+        """The numbers, as wide as the column."""
+        return numbers.astype(self.dtype, copy=False)
 
     def to_arrow(self, values: "pd.Series[Any]") -> pa.Array:
         """The numbers, with NaN as such."""
@@ -73,6 +81,18 @@ class Labels(Column):
         self.words = list(words)
         self.code = code
 
+    def of_packed(self, numbers: IntArray, words: Sequence[str | None]) -> pd.Categorical:
+        """The words that the numbers stand for; None is a missing value."""
+        categories = self.categories(numbers, words)
+        position: dict[str | None, int] = {word: code for code, word in enumerate(categories)}
+        codes = np.array(
+            [position.get(word, -1) for word in words],
+            dtype=np.min_scalar_type(-len(categories) - 1),
+        )
+        return pd.Categorical.from_codes(
+            codes[numbers], categories=pd.Index(categories, dtype="str"), validate=False
+        )
+
     def to_arrow(self, values: "pd.Series[Any]") -> pa.Array:
         """The words, numbered; a missing one is null."""
         codes = values.cat.codes.to_numpy(np.int32)
@@ -83,21 +103,9 @@ class Labels(Column):
         """The words, with the frame's categories."""
         encoded = values.unify_dictionaries().combine_chunks()
         numbers = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False) + 1
-        return self.decode(numbers, [None, *encoded.dictionary.to_pylist()])
+        return self.of_packed(numbers, [None, *encoded.dictionary.to_pylist()])
 
-    def decode(self, numbers: IntArray, words: Sequence[str | None]) -> pd.Categorical:
-        """The column whose values are `words[number]`; None is a missing value."""
-        categories = self.categories(numbers, words)
-        position = {word: code for code, word in enumerate(categories)}
-        codes = np.array(
-            [position.get(word, -1) for word in words],
-            dtype=np.min_scalar_type(-len(categories) - 1),
-        )
-        return pd.Categorical.from_codes(
-            codes[numbers], categories=pd.Index(categories, dtype="str"), validate=False
-        )
-
-    def categories(self, numbers: IntArray, words: Sequence[str | None]) -> list[str]:  # noqa: ARG002  # `Names` looks at them
+    def categories(self, numbers: IntArray, words: Sequence[str | None]) -> list[str]:
         """The categories of a column with these values."""
         return self.words
 
@@ -116,8 +124,9 @@ class Names(Labels):
 
     def categories(self, numbers: IntArray, words: Sequence[str | None]) -> list[str]:
         """The words that occur."""
-        occurring = np.flatnonzero(np.bincount(numbers, minlength=len(words)))
-        return sorted({word for number in occurring if (word := words[number]) is not None})
+        counts = np.bincount(numbers, minlength=len(words))
+        occurring = zip(words, counts, strict=True)
+        return sorted({word for word, count in occurring if count and word is not None})
 
 
 class Tuples(Column):

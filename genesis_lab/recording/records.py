@@ -8,7 +8,7 @@ Times are seconds since the bus opened. Ids are given in order of sending, and r
 deliveries share them: no two messages of a bus have the same one.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Annotated, get_args
 
 import pyarrow as pa
@@ -99,7 +99,7 @@ class DeliveryRecord:
     event: Id
     """Id of the event."""
     chain: Id
-    """Id of the message that its call chain began with: its own, unless its emitter waits for it."""
+    """Id of the message that its call chain began with: its own, unless its emitter waits."""
     source: Routed
     """Who emitted the event."""
     target: Routed
@@ -140,26 +140,24 @@ class DeadlockRecord:
     """What ended a member's wait; missing while the deadlock holds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """One kind of record, as the code that moves rows about sees it."""
 
     name: str
     """The trace's attribute, and the name of its file."""
-    columns: dict[str, Column]
+    columns: dict[str, Column] = field(compare=False)
     """The kind of each column, by name."""
-    key: list[str]
+    key: list[str] = field(compare=False)
     """The columns that tell rows apart, in whose order they come."""
-
-    @property
-    def arrow_schema(self) -> pa.Schema:
-        """The columns of its files."""
-        return pa.schema([(name, column.arrow) for name, column in self.columns.items()])
+    arrow_schema: pa.Schema = field(compare=False)
+    """The columns of its files."""
 
 
 def _table(name: str, record: type, key: list[str]) -> Table:
-    columns = {field.name: get_args(field.type)[1] for field in fields(record)}
-    return Table(name=name, columns=columns, key=key)
+    columns = {column.name: get_args(column.type)[1] for column in fields(record)}
+    schema = pa.schema([(name, column.arrow) for name, column in columns.items()])
+    return Table(name=name, columns=columns, key=key, arrow_schema=schema)
 
 
 REQUESTS = _table("requests", RequestRecord, ["id"])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import groupby
 from math import inf
 from struct import Struct, calcsize
-from typing import Any, ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,16 @@ class ErrorNumbers(dict[str, int]):
         return [None, *self]
 
 
+class Limit(NamedTuple):
+    """After how many rows to call back; the callback may `clear` them."""
+
+    rows: float = inf
+    on_reached: Callable[[], object] = lambda: None
+
+
+NO_LIMIT = Limit()
+
+
 class Rows:
     """The packed rows of one table; a subclass has the `append` of its record.
 
@@ -57,21 +67,15 @@ class Rows:
     errors
         Numbers for the names of exceptions.
     limit
-        After how many rows `on_full` is called, which may `clear` them.
+        When to call back.
     """
 
-    __slots__ = ("_chunk", "_end", "_errors", "_full", "_in_full", "_limit", "_on_full", "_used")
+    __slots__ = ("_chunk", "_end", "_errors", "_full", "_in_full", "_limit", "_used")
     layout: ClassVar[Layout]
 
-    def __init__(
-        self,
-        errors: ErrorNumbers,
-        limit: float = inf,
-        on_full: Callable[[], object] = lambda: None,
-    ) -> None:
+    def __init__(self, errors: ErrorNumbers, limit: Limit = NO_LIMIT) -> None:
         self._errors = errors
         self._limit = limit
-        self._on_full = on_full
         self.clear()
 
     def clear(self) -> None:
@@ -90,19 +94,19 @@ class Rows:
         return [*full, np.frombuffer(self._chunk, dtype, self._used // dtype.itemsize)]
 
     def _begin_chunk(self, rows: int) -> None:
-        until_limit = self._limit - self._in_full % self._limit
+        until_limit = self._limit.rows - self._in_full % self._limit.rows
         self._end = int(min(rows, _LARGEST_CHUNK, until_limit)) * self.layout.dtype.itemsize
         self._chunk = bytearray(self._end)
         self._used = 0
 
     def _roll_over(self) -> None:
-        """The chunk is full: go on in a new one, and say so if these are as many as agreed."""
+        """The chunk is full: go on in a new one."""
         rows = self._end // self.layout.dtype.itemsize
         self._full.append(self._chunk)
         self._in_full += rows
         self._begin_chunk(2 * rows)
-        if self._in_full % self._limit == 0:
-            self._on_full()
+        if self._in_full % self._limit.rows == 0:
+            self._limit.on_reached()
 
 
 # The three below are called once per record. Hence no call in between, no tuple of the arguments,

@@ -1,0 +1,69 @@
+"""To frames and back: packed rows -> frame <-> Arrow table, and what frames say, as a digest."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from genesis_lab.recording.records import Table
+from genesis_lab.recording.rows import RowArray
+
+Words = Mapping[str, Sequence[str | None]]
+"""For each column of words: the word that each number stands for."""
+
+
+def frame_of_rows(table: Table, rows: Sequence[RowArray], words: Words) -> pd.DataFrame:
+    """The frame of packed rows, in order of id."""
+    fields = _unpack(rows)
+    if not (fields["id"][1:] > fields["id"][:-1]).all():
+        order = fields["id"].argsort(kind="stable")  # fast where little is out of order
+        fields = {field: numbers[order] for field, numbers in fields.items()}
+    columns = {
+        name: column.of_packed(fields[column.packed_in or name], words.get(name, ()))
+        for name, column in table.columns.items()
+    }
+    return pd.DataFrame(columns, copy=False)
+
+
+def _unpack(rows: Sequence[RowArray]) -> dict[str, npt.NDArray[Any]]:
+    """The fields of packed rows, each in one array."""
+    dtype = rows[0].dtype
+    length = sum(map(len, rows))
+    fields = {name: np.empty(length, dtype[name]) for name in dtype.names or ()}
+    start = 0
+    # Chunk by chunk, because all fields of a chunk are then copied while it is in the cache.
+    for chunk in rows:
+        end = start + len(chunk)
+        for name, values in fields.items():
+            values[start:end] = chunk[name]
+        start = end
+    return fields
+
+
+def arrow_of_frame(table: Table, frame: pd.DataFrame) -> pa.Table:
+    """The frame as an Arrow table."""
+    columns = [column.to_arrow(frame[name]) for name, column in table.columns.items()]
+    return pa.table(columns, schema=table.arrow_schema)
+
+
+def frame_of_arrow(table: Table, parts: Iterable[pa.Table]) -> pd.DataFrame:
+    """The frame of the rows of all parts, in order; of rows with the same key, the first."""
+    whole = pa.concat_tables([table.arrow_schema.empty_table(), *parts])
+    columns = {name: column.from_arrow(whole[name]) for name, column in table.columns.items()}
+    frame = pd.DataFrame(columns, copy=False)
+    return frame.drop_duplicates(table.key).sort_values(table.key, ignore_index=True)
+
+
+def digest(frames: Mapping[Table, pd.DataFrame]) -> str:
+    """The SHA-256 of all that the frames say, in hexadecimal: the same on any machine."""
+    hashed = sha256()
+    for table, frame in frames.items():
+        for name, column in table.columns.items():
+            content = column.content(frame[name])
+            hashed.update(f"{table.name}.{name}:{len(content)}:".encode())
+            hashed.update(content)
+    return hashed.hexdigest()

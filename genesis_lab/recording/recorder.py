@@ -1,0 +1,172 @@
+"""From what a bus reports to traces, at any time."""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+from genesis_lab.errors import InvalidSetting, RecorderInUse
+from genesis_lab.messages import Deadlock, Outcome
+from genesis_lab.observers import BusDescription, OpenWork, Route
+from genesis_lab.recording.manifest import Manifest, manifest_of
+from genesis_lab.recording.records import DELIVERIES, EVENTS, REQUESTS, Table
+from genesis_lab.recording.rows import (
+    NO_LIMIT,
+    DeliveryRows,
+    ErrorNumbers,
+    EventRows,
+    Limit,
+    RequestRows,
+    Rows,
+)
+from genesis_lab.recording.snapshot import Snapshot, Views, columns_of
+from genesis_lab.recording.spool import Spool, Spooled
+from genesis_lab.recording.trace import Trace
+
+_OUTCOMES = [outcome.label for outcome in Outcome]
+
+
+class Recorder:
+    """An observer that keeps every request, event, delivery and deadlock of one bus.
+
+    Parameters
+    ----------
+    spool
+        A new or an empty folder to which records go while the run goes on: memory stays flat, and
+        `Trace.recover` finds them there if the run is killed. None: everything is in memory.
+    flush_every
+        How many requests, or events, or deliveries are in memory when all of them go to the spool.
+        A run that is killed loses what it recorded after the last time.
+
+    Raises
+    ------
+    InvalidSetting
+        `flush_every` is not a whole number of at least one, or there is something in the folder.
+    """
+
+    def __init__(self, *, spool: Path | str | None = None, flush_every: int = 10_000) -> None:
+        if not isinstance(flush_every, int) or flush_every < 1:
+            raise InvalidSetting("flush_every", flush_every, "a whole number >= 1")
+        self._spool = None if spool is None else Spool(Path(spool))
+        # Without a spool nothing here refers back to the recorder, so that its rows are freed as
+        # soon as nobody has it any longer, and not when the garbage collector finds a cycle.
+        limit = NO_LIMIT if spool is None else Limit(flush_every, self._flush)
+        self._errors = ErrorNumbers()
+        requests = RequestRows(self._errors, limit)
+        events = EventRows(self._errors, limit)
+        deliveries = DeliveryRows(self._errors, limit)
+        self._rows: dict[Table, Rows] = {
+            REQUESTS: requests,
+            EVENTS: events,
+            DELIVERIES: deliveries,
+        }
+        # The bus thus calls the rows' own methods, with nothing in between on the hot path.
+        self.request_ended = requests.append
+        self.event_emitted = events.append
+        self.delivery_ended = deliveries.append
+        self._routes: list[tuple[str, str, str]] = []
+        self._deadlocks: list[Deadlock] = []
+        self._manifest: Manifest | None = None
+        self._bus: OpenWork | None = None
+        self._flushed = 0
+        self._trace: Trace | None = None
+        self._traced: object = None
+
+    # --- what a bus reports besides messages ------------------------------------------------------
+
+    def bus_opened(self, bus: OpenWork, description: BusDescription) -> None:
+        """Begin the record of a bus.
+
+        Raises
+        ------
+        RecorderInUse
+            It has the record of a bus already.
+        """
+        if self._manifest is not None:
+            raise RecorderInUse
+        self._manifest = manifest_of(description)
+        self._bus = bus
+        if self._spool is not None:
+            self._spool.begin(self._manifest)
+
+    def bus_closed(self) -> None:
+        """End the record: nothing is open any longer."""
+        self._bus = None
+        if self._spool is not None:
+            self._flush()
+
+    def route_opened(self, route: Route) -> None:
+        """Learn what a route number stands for."""
+        assert route.number == len(self._routes), "a bus numbers its routes from 0 on"
+        self._routes.append((route.source, route.target, route.type))
+
+    def deadlock_formed(self, deadlock: Deadlock) -> None:
+        """Keep a deadlock, and look at it again for each trace."""
+        self._deadlocks.append(deadlock)
+
+    # --- traces -----------------------------------------------------------------------------------
+
+    def trace(self) -> Trace:
+        """What has been recorded so far; what is in flight on the bus now is `pending`.
+
+        The same trace, with the frames that it has made, as long as nothing has happened. While the
+        bus is open, call this in the thread that the bus is in.
+        """
+        views, still_open = self._views(), self._still_open()
+        deadlocks = [columns_of(deadlock) for deadlock in self._deadlocks]
+        state = self._count(), [view.tobytes() for view in chain(*still_open.values())], deadlocks
+        if self._trace is None or state != self._traced:
+            self._traced = state
+            rows = {table: [*views[table], *still_open[table]] for table in views}
+            spooled = None if self._spool is None else self._spool.written()
+            self._trace = Trace(
+                manifest=self._manifest or Manifest(),
+                frame_of=self._snapshot(rows, deadlocks, spooled).frame,
+            )
+        return self._trace
+
+    def _flush(self) -> None:
+        """Move what has ended from memory to the spool, and leave word there of what is open."""
+        assert self._spool is not None, "only a recorder with a spool flushes"
+        standing = [deadlock for deadlock in self._deadlocks if isnan(deadlock.broken_at)]
+        broken = [columns_of(each) for each in self._deadlocks if not isnan(each.broken_at)]
+        self._spool.append(
+            self._snapshot(self._views(), broken).arrow,
+            self._snapshot(self._still_open(), [columns_of(each) for each in standing]).arrow,
+        )
+        self._flushed = self._count()
+        self._deadlocks = standing
+        for rows in self._rows.values():
+            rows.clear()
+
+    def _count(self) -> int:
+        """How many messages have been recorded."""
+        return self._flushed + sum(map(len, self._rows.values()))
+
+    def _views(self) -> Views:
+        return {table: rows.views() for table, rows in self._rows.items()}
+
+    def _still_open(self) -> Views:
+        """What is in flight on the bus now, which reports it to a recorder of its own."""
+        pending = Recorder()
+        if self._bus is not None:
+            self._bus.report_open(pending)
+        return pending._views()
+
+    def _snapshot(
+        self,
+        rows: Views,
+        deadlocks: Sequence[Mapping[str, Any]],
+        spooled: Spooled | None = None,
+    ) -> Snapshot:
+        sources, targets, types = zip(*self._routes, strict=True) if self._routes else ((), (), ())
+        words = {
+            "source": sources,
+            "target": targets,
+            "request_type": types,
+            "event_type": types,
+            "outcome": _OUTCOMES,
+            "error": self._errors.names(),
+        }
+        return Snapshot(rows=rows, words=words, deadlocks=deadlocks, spooled=spooled)

@@ -1,0 +1,105 @@
+"""The frames of one run, with its manifest: to look at, to save, to load again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from genesis_lab.recording import display, parquet
+from genesis_lab.recording.frames import digest
+from genesis_lab.recording.manifest import Manifest
+from genesis_lab.recording.records import DEADLOCKS, DELIVERIES, EVENTS, REQUESTS, TABLES, Table
+from genesis_lab.recording.spool import read_spool
+
+
+# eq=False: frames have no truth value, so a generated __eq__ would raise instead of answering.
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Trace:
+    """What happened on a bus: one frame per kind of record, and the manifest.
+
+    The columns are those of `RequestRecord`, `EventRecord`, `DeliveryRecord` and `DeadlockRecord`
+    in `genesis_lab.recording.records`. A frame is made when it is first looked at.
+    """
+
+    manifest: Manifest
+    frame_of: Callable[[Table], pd.DataFrame]
+    """Makes the frame of a table."""
+
+    @cached_property
+    def requests(self) -> pd.DataFrame:
+        """One row per request, in order of id."""
+        return self.frame_of(REQUESTS)
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """One row per event, in order of id."""
+        return self.frame_of(EVENTS)
+
+    @cached_property
+    def deliveries(self) -> pd.DataFrame:
+        """One row per event and subscriber, in order of id."""
+        return self.frame_of(DELIVERIES)
+
+    @cached_property
+    def deadlocks(self) -> pd.DataFrame:
+        """One row per deadlock, in the order in which they formed."""
+        return self.frame_of(DEADLOCKS)
+
+    def digest(self) -> str:
+        """The SHA-256 of all frames' values, in hexadecimal: equal runs have equal digests."""
+        return digest(self._frames())
+
+    def save(self, folder: Path | str) -> None:
+        """Write the frames as Parquet files, and `manifest.json`, into a folder.
+
+        A trace that is already there is replaced. An interrupted `save` leaves a folder that `load`
+        calls damaged.
+
+        Raises
+        ------
+        InvalidSetting
+            The folder holds something, and that is not a trace.
+        """
+        frames = self._frames()
+        parquet.save(Path(folder), replace(self.manifest, digest=digest(frames)), frames)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Trace":
+        """The trace in a folder, exactly as it was saved.
+
+        Raises
+        ------
+        DamagedTrace
+            There is no trace, or it is not as it was saved.
+        NewerSchema
+            A later genesis_lab saved it.
+        """
+        manifest, frames = parquet.load(Path(folder))
+        return cls(manifest=manifest, frame_of=frames.__getitem__)
+
+    @classmethod
+    def recover(cls, spool: Path | str) -> "Trace":
+        """The trace in a recorder's spool, whatever has ended the run.
+
+        What was in flight at the last flush is `pending`, unless its end was written later.
+
+        Raises
+        ------
+        DamagedTrace
+            There is no spool in the folder, or other files lie in the place of its own.
+        NewerSchema
+            A later genesis_lab wrote it.
+        """
+        manifest, frames = read_spool(Path(spool))
+        return cls(manifest=manifest, frame_of=frames.__getitem__)
+
+    def _frames(self) -> dict[Table, pd.DataFrame]:
+        return {table: getattr(self, table.name) for table in TABLES}
+
+    def __repr__(self) -> str:
+        return display.as_text(self)
+
+    def _repr_html_(self) -> str:
+        return display.as_html(self)
