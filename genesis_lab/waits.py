@@ -36,15 +36,16 @@ class Node:
     Not a dataclass: one is made per message, on the hot path.
     """
 
-    children: "dict[Node, None] | None" = None
-    """The nested messages that it waits for, all of them; None until there is one."""
-    waiting_for: Resource | None = None
-    """The resource that it is queued at."""
-    ended = False
+    __slots__ = ("children", "ended", "id", "parent", "waiting_for")
 
     def __init__(self, id: int, parent: "Node | None") -> None:
         self.id = id
         self.parent = parent
+        self.children: dict[Node, None] | None = None
+        """The nested messages that it waits for, all of them; None until there is one."""
+        self.waiting_for: Resource | None = None
+        """The resource that it is queued at."""
+        self.ended = False
 
     def place(self) -> str:
         """The component that serves it, or that it waits for."""
@@ -59,12 +60,8 @@ class WaitForGraph:
     """Finds each deadlock at the instant it forms, and follows it until it is broken."""
 
     def __init__(self) -> None:
-        self._standing: dict[Deadlock, _Involved] = {}
-
-    @property
-    def stands(self) -> bool:
-        """Whether there is a deadlock now."""
-        return bool(self._standing)
+        self.standing: dict[Deadlock, Involved] = {}
+        """The deadlocks that there are now."""
 
     def begin(self, node: Node, resource: Resource, now: float) -> Deadlock | None:
         """Let `node`, already among the resource's waiters, wait; the deadlock that this closes."""
@@ -82,11 +79,11 @@ class WaitForGraph:
         """Take away a message that has ended; `how` counts if this breaks a deadlock."""
         node.ended = True
         node.waiting_for = None
-        for deadlock, involved in list(self._standing.items()):
+        for deadlock, involved in list(self.standing.items()):
             if node in involved.members and not _sustained(involved.open_members()):
                 deadlock.broken_at = now
                 deadlock.broken_by = how
-                del self._standing[deadlock]
+                del self.standing[deadlock]
 
     def _form(self, knot: set[Node], now: float) -> Deadlock | None:
         if not knot:
@@ -97,21 +94,21 @@ class WaitForGraph:
             members=tuple(member.id for member in members),
             components=tuple(member.place() for member in members),
         )
-        self._standing[deadlock] = _Involved(knot)
+        self.standing[deadlock] = Involved(knot)
         return deadlock
 
     def _add_victims(self, node: Node, stuck: set[Node]) -> None:
         """Name whoever is now behind a deadlock: all new paths to one lead through `node`."""
         above = _reach([node], _waited_by)
         behind = _reach([node], _waited_by, within=_sustained(_reach(above, _waits_on)))
-        for deadlock, involved in self._standing.items():
+        for deadlock, involved in self.standing.items():
             if not stuck.isdisjoint(involved.members):
                 joined = sorted(other.id for other in behind - involved.members - involved.victims)
                 deadlock.victims += joined
                 involved.victims |= behind
 
 
-class _Involved:
+class Involved:
     """The nodes of a standing deadlock, whose report holds their ids."""
 
     def __init__(self, members: set[Node]) -> None:
@@ -119,6 +116,7 @@ class _Involved:
         self.victims: set[Node] = set()
 
     def open_members(self) -> set[Node]:
+        """The members that have not ended."""
         return {member for member in self.members if not member.ended}
 
 

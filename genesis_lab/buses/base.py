@@ -19,7 +19,7 @@ from genesis_lab import virtual_time
 from genesis_lab.buses.directory import Directory, RequestRoute, Topic
 from genesis_lab.buses.inflight import NO_CAUSE, Delivery, Emit, InFlight, Request
 from genesis_lab.buses.ledger import Ledger
-from genesis_lab.buses.mailbox import Inbox, Mailbox, Turns
+from genesis_lab.buses.mailbox import Inbox, Mailbox
 from genesis_lab.buses.policies import Attempt, Policy, nest
 from genesis_lab.buses.unprotected import Handler, call_async, call_plain
 from genesis_lab.components import Admission, Component
@@ -38,6 +38,9 @@ from genesis_lab.observers import BusDescription, Observer, Route
 
 log = logging.getLogger("genesis_lab.bus")
 
+# An enum's member costs a look-up each time it is named.
+ANSWERED, CANCELLED = Outcome.ANSWERED, Outcome.CANCELLED
+
 
 class Bus(ABC):
     """Carries requests and events between components; an async context manager."""
@@ -52,6 +55,7 @@ class Bus(ABC):
         self._now: Callable[[], float] = self._refuse_unopened
         self._ledger = Ledger(observer, self.now, refuses_deadlocks=refuses_deadlocks)
         self._directory = Directory(observer, includes_emitter=includes_emitter)
+        self._request_routes = self._directory.request_routes
         # One variable per bus: a component of one bus may be a client of another one.
         self._serving: ContextVar[InFlight | None] = ContextVar("serving", default=None)
         self._is_open = False
@@ -276,8 +280,7 @@ class Bus(ABC):
         """
         return self._exchange(target_id, request_type, data, source, timeout, intended_at, True)
 
-    @enable_ki_protection
-    async def _exchange(
+    def _exchange(
         self,
         target_id: str,
         request_type: str,
@@ -286,26 +289,34 @@ class Bus(ABC):
         timeout: float | None,
         intended_at: float | None,
         raising: bool,
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         """One request of a caller's, by way of the policies that stand before it."""
         if timeout is None:
             timeout = inf
         elif not timeout >= 0:
             raise InvalidTimeout(timeout)
-        if not self._is_open:
-            await self._refuse_when_closed()
-        route = self._directory.request_routes.get((source, target_id, request_type))
+        route = self._request_routes.get((source, target_id, request_type))
         if route is None:
             route = self._directory.request_route(source, target_id, request_type)
-        if not route.policies:
-            return await self._attempt(route, data, timeout, intended_at, raising, 1)
+        if route.policies:
+            return self._send_under_policies(route, data, timeout, intended_at, raising)
+        return self._send(route, data, timeout, intended_at, raising, 1)
+
+    async def _send_under_policies(
+        self,
+        route: RequestRoute,
+        data: Any,
+        timeout: float,
+        intended_at: float | None,
+        raising: bool,
+    ) -> Any:
         numbers = count(1)
         attempt = Attempt(
             target=route.target,
             request_type=route.type,
             now=self.now,
-            send=lambda: self._attempt(route, data, timeout, intended_at, True, next(numbers)),
-            record_rejection=lambda: self._report_unsent(
+            send=lambda: self._send(route, data, timeout, intended_at, True, next(numbers)),
+            record_rejection=lambda: self._report_unserved(
                 route, Outcome.REJECTED, intended_at, next(numbers)
             ),
         )
@@ -316,37 +327,39 @@ class Bus(ABC):
                 raise
             return None
 
-    async def _attempt(
+    @enable_ki_protection
+    async def _send(
         self,
         route: RequestRoute,
         data: Any,
         timeout: float,
         intended_at: float | None,
         raising: bool,
-        number: int,
+        attempt: int,
     ) -> Any:
-        """One sending of a request, and so one record."""
+        """One sending of a request, and so one record: the reply, None or an exception."""
+        if not self._is_open:
+            await self._refuse_when_closed()
         mailbox = route.mailbox
         if mailbox is None:
-            outcome, result = self._report_unsent(
-                route, Outcome.UNKNOWN_TARGET, intended_at, number
-            )
+            self._report_unserved(route, Outcome.UNKNOWN_TARGET, intended_at, attempt)
+            outcome, result = Outcome.UNKNOWN_TARGET, None
         elif mailbox.serves_plainly and self._would_enter(mailbox):
-            outcome, result = self._answer_plainly(route, mailbox, data, intended_at, number)
+            outcome, result = self._answer_plainly(route, mailbox, data, intended_at, attempt)
         else:
             sent_at = self._now()
             parent, cause = self._sender()
             if intended_at is None:
                 intended_at = sent_at
             request = Request(
-                self._ledger.next_id(), parent, cause, route, intended_at, sent_at, mailbox, number
+                self._ledger.next_id(), parent, cause, route, mailbox, attempt, intended_at, sent_at
             )
             request.deadline = sent_at + timeout
             self._ledger.open(request)
             outcome, result = await self._perform(
                 request, mailbox.component.process_request, mailbox.serves_plainly, data
             )
-        if outcome is Outcome.ANSWERED:
+        if outcome is ANSWERED:
             return result
         if not raising:
             return None
@@ -371,8 +384,8 @@ class Bus(ABC):
 
     def _would_enter(self, mailbox: Mailbox) -> bool:
         """Whether a request sent now would be served at once."""
-        parent, _ = self._sender()
-        return mailbox.gate.is_open_to(None if parent is None else parent.root)
+        caller = self._serving.get()
+        return mailbox.gate.is_open_to(None if caller is None else caller.chain)
 
     def _answer_plainly(
         self,
@@ -380,15 +393,15 @@ class Bus(ABC):
         mailbox: Mailbox,
         data: Any,
         intended_at: float | None,
-        number: int,
+        attempt: int,
     ) -> tuple[Outcome, Any]:
         """Serve a request by a handler that never waits: nothing else can happen meanwhile."""
-        sent_at = self._now()
-        outcome, error = Outcome.CANCELLED, None
+        outcome, error = CANCELLED, None
         result: Any = None
+        sent_at = self._now()
         try:
             result = call_plain(mailbox.component.process_request, route.type, data, route.source)
-            outcome = Outcome.ANSWERED
+            outcome = ANSWERED
         except Exception as exception:  # it is the component's, and an outcome
             result, error, outcome = exception, type(exception).__name__, Outcome.FAILED
             log.info("%s failed on %s", route.target, route.type, exc_info=exception)
@@ -396,15 +409,14 @@ class Bus(ABC):
             error = type(exception).__name__
             raise
         finally:
-            self._report_at_once(route, outcome, error, intended_at, sent_at, sent_at, number)
+            self._report_at_once(route, outcome, error, intended_at, sent_at, sent_at, attempt)
         return outcome, result
 
-    def _report_unsent(
-        self, route: RequestRoute, outcome: Outcome, intended_at: float | None, number: int
-    ) -> tuple[Outcome, Any]:
-        """Report a request that reached nobody."""
-        self._report_at_once(route, outcome, None, intended_at, self._now(), nan, number)
-        return outcome, None
+    def _report_unserved(
+        self, route: RequestRoute, outcome: Outcome, intended_at: float | None, attempt: int
+    ) -> None:
+        """Report a request that nobody began to serve."""
+        self._report_at_once(route, outcome, None, intended_at, self._now(), nan, attempt)
 
     def _report_at_once(
         self,
@@ -414,7 +426,7 @@ class Bus(ABC):
         intended_at: float | None,
         sent_at: float,
         started_at: float,
-        number: int,
+        attempt: int,
     ) -> None:
         """Report a request that was never in flight, because it ended where it began."""
         id = self._ledger.next_id()
@@ -424,9 +436,9 @@ class Bus(ABC):
         self._observer.request_ended(
             id,
             cause,
-            id if parent is None else parent.root.id,
+            id if parent is None else parent.chain,
             route.number,
-            number,
+            attempt,
             outcome,
             error,
             sent_at if intended_at is None else intended_at,
@@ -445,19 +457,33 @@ class Bus(ABC):
 
         Whatever happens the message is closed, once, with that outcome.
         """
-        outcome, error = Outcome.CANCELLED, None
+        route = message.route
+        outcome, error = CANCELLED, None
         result: Any = None
         try:
             with trio.CancelScope(deadline=self._epoch + message.deadline) as scope:
                 message.scope = scope
-                result = await self._serve(message, handler, is_plain, data)
+                if self._admit(message):
+                    message.started_at = message.sent_at
+                else:
+                    await self._wait_for_admission(message)
+                    message.started_at = self._now()
+                before = self._serving.set(message)
+                try:
+                    if is_plain:
+                        result = call_plain(handler, route.type, data, route.source)
+                    else:
+                        result = await call_async(handler, route.type, data, route.source)
+                finally:
+                    self._serving.reset(before)
+                    self._dismiss(message)
                 outcome = message.completed
             if scope.cancelled_caught:
                 outcome = message.abandoned if message.gone else Outcome.TIMED_OUT
         except Exception as exception:  # it is the component's, and an outcome
             result, error = exception, type(exception).__name__
             outcome = message.refused if message.was_refused else Outcome.FAILED
-            log.info("%s failed on %s", message.place(), message.route.type, exc_info=exception)
+            log.info("%s failed on %s", message.place(), route.type, exc_info=exception)
         except BaseException as exception:
             if not isinstance(exception, trio.Cancelled):
                 error = type(exception).__name__
@@ -468,24 +494,19 @@ class Bus(ABC):
             self._ledger.close(message, outcome, error)
         return outcome, result
 
-    async def _serve(
-        self, message: Request | Delivery, handler: Handler, is_plain: bool, data: Any
-    ) -> Any:
-        """Wait for admission, then run the handler in this task."""
+    def _admit(self, message: Request | Delivery) -> bool:
+        """Let a message in, if it need not wait."""
+        return message.mailbox.gate.enter(message)
+
+    async def _wait_for_admission(self, message: Request | Delivery) -> None:
+        """Wait in this task until the message is let in."""
         gate = message.mailbox.gate
-        if not gate.enter(message):
-            gate.join(message)
-            await self._ledger.wait_in_line(message, gate)
-        message.started_at = self._now()
-        route = message.route
-        before = self._serving.set(message)
-        try:
-            if is_plain:
-                return call_plain(handler, route.type, data, route.source)
-            return await call_async(handler, route.type, data, route.source)
-        finally:
-            self._serving.reset(before)
-            gate.leave(message)
+        gate.join(message)
+        await self._ledger.wait_in_line(message, gate)
+
+    def _dismiss(self, message: Request | Delivery) -> None:
+        """Give back what the message was let into."""
+        message.mailbox.gate.leave(message)
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -508,41 +529,29 @@ class Bus(ABC):
             The bus has not been opened, or was left.
         """
 
-    def _open_emit(self, topic: Topic, intended_at: float | None) -> Emit:
+    def _open_emit(self, topic: Topic, data: Any, intended_at: float | None) -> Emit:
         """A new event, in flight until its emitter goes on."""
         now = self._now()
         parent, cause = self._sender()
         if intended_at is None:
             intended_at = now
-        emit = Emit(self._ledger.next_id(), parent, cause, topic.route, intended_at, now)
+        emit = Emit(self._ledger.next_id(), parent, cause, topic.route, data, intended_at, now)
         self._ledger.open(emit)
         return emit
 
-    def _open_delivery(
-        self,
-        emit: Emit,
-        to: tuple[Mailbox, Route],
-        line: Turns | None,
-        data: Any,
-        sent_at: float,
-        *,
-        is_awaited: bool,
-    ) -> Delivery:
-        """An event's delivery to one subscriber; one that is awaited is part of the same chain."""
+    def _open_delivery(self, emit: Emit, to: tuple[Mailbox, Route], sent_at: float) -> Delivery:
+        """An event's delivery to one subscriber, in flight."""
         mailbox, route = to
-        delivery = Delivery(
-            self._ledger.next_id(),
-            emit if is_awaited else None,
-            emit.id,
-            route,
-            emit.intended_at,
-            sent_at,
-            mailbox,
-            line,
-            data,
-        )
-        self._ledger.open(delivery)
+        delivery = Delivery(self._ledger.next_id(), emit, route, mailbox, sent_at)
         emit.subscribers += 1
+        self._ledger.open(delivery)
+        return delivery
+
+    def _open_awaited(self, emit: Emit, to: tuple[Mailbox, Route]) -> Delivery:
+        """A delivery that its emitter waits for, which makes it a part of the same call chain."""
+        delivery = self._open_delivery(emit, to, emit.sent_at)
+        delivery.chain = emit.chain
+        self._ledger.hold(emit, delivery)
         return delivery
 
     async def _handle_here(self, delivery: Delivery) -> None:
@@ -552,7 +561,7 @@ class Bus(ABC):
             return
         mailbox = delivery.mailbox
         await self._perform(
-            delivery, mailbox.component.on_event, mailbox.handles_plainly, delivery.data
+            delivery, mailbox.component.on_event, mailbox.handles_plainly, delivery.emit.data
         )
 
     async def drain(self) -> None:

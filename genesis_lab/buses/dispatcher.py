@@ -22,6 +22,9 @@ from genesis_lab.buses.unprotected import call_async, call_plain, watch_first_st
 from genesis_lab.errors import DeadlockDetected
 from genesis_lab.messages import Outcome
 
+# An enum's member costs a look-up each time it is named.
+HANDLED, CANCELLED = Outcome.HANDLED, Outcome.CANCELLED
+
 log = logging.getLogger("genesis_lab.bus")
 
 
@@ -87,8 +90,11 @@ class Dispatcher:
             while True:
                 # What becomes ready meanwhile waits for the next round, so that others get to run.
                 for _ in range(len(self._ready)):
-                    if await self._handle(self._ready.popleft(), scope):
-                        return
+                    delivery = self._ready.popleft()
+                    if delivery.is_admitted or self._admit(delivery):
+                        await self._handle(delivery, scope)
+                        if delivery.scope is not None:
+                            return
                 if self._ready:
                     await trio.lowlevel.checkpoint()
                 else:
@@ -103,25 +109,22 @@ class Dispatcher:
 
         await trio.lowlevel.wait_task_rescheduled(forget)
 
-    async def _handle(self, delivery: Delivery, scope: trio.CancelScope) -> bool:
-        """Handle a delivery if its component admits it; whether the handler suspended."""
-        if not (delivery.is_admitted or self._admit(delivery)):
-            return False
-        mailbox = delivery.mailbox
-        route = delivery.route
+    async def _handle(self, delivery: Delivery, scope: trio.CancelScope) -> None:
+        """Run the handler, which takes this task over if it suspends, and close the delivery."""
+        mailbox, route = delivery.mailbox, delivery.route
         handler = mailbox.component.on_event
-        outcome, error = Outcome.CANCELLED, None
+        outcome, error = CANCELLED, None
         delivery.started_at = self._ledger.now()
-        self._serving.set(delivery)
         try:
             if mailbox.handles_plainly:
-                call_plain(handler, route.type, delivery.data, route.source)
+                call_plain(handler, route.type, delivery.emit.data, route.source)
             else:
+                self._serving.set(delivery)
                 await watch_first_step(
-                    call_async(handler, route.type, delivery.data, route.source),
+                    call_async(handler, route.type, delivery.emit.data, route.source),
                     partial(self._hand_over, delivery, scope),
                 )
-            outcome = Outcome.HANDLED
+            outcome = HANDLED
         except Exception as exception:  # it is the component's, and an outcome
             outcome, error = Outcome.FAILED, type(exception).__name__
             log.info("%s failed on %s", route.target, route.type, exc_info=exception)
@@ -131,7 +134,6 @@ class Dispatcher:
         finally:
             mailbox.gate.leave(delivery)
             self._finish(delivery, outcome, error)
-        return delivery.scope is not None
 
     def _hand_over(self, delivery: Delivery, scope: trio.CancelScope) -> None:
         """The handler is about to suspend: this task is the delivery's, another one dispatches."""
@@ -161,9 +163,9 @@ class Dispatcher:
         """Close a delivery; the next one in its inbox, and an emitter waiting there, go on."""
         self._ledger.close(delivery, outcome, error)
         inbox = delivery.mailbox.inbox
-        following = inbox.advance()
-        if following is not None:
-            self._make_ready(following)
+        inbox.advance()
+        if inbox.current is not None:
+            self._make_ready(inbox.current)
         if inbox.blocked and not inbox.is_full:
             blocked, _ = inbox.blocked.popitem(last=False)
             self._ledger.let_go(blocked)

@@ -157,12 +157,12 @@ class HybridCoordinator(Bus):
             await self._refuse_when_closed()
         await trio.lowlevel.checkpoint_if_cancelled()
         topic = self._directory.topic(source, event_type)
-        emit = self._open_emit(topic, intended_at)
+        emit = self._open_emit(topic, data, intended_at)
         try:
             if self._is_awaited:
-                await self._gather(emit, topic, data)
+                await self._gather(emit, topic)
                 return
-            full = await self._post(emit, topic, data)
+            full = await self._post(emit, topic)
         finally:
             self._ledger.close(emit, emit.completed)
         # Let the handlers begin, as any async call lets others run.
@@ -170,18 +170,17 @@ class HybridCoordinator(Bus):
         if full:
             raise InboxFull(event_type, tuple(full))
 
-    async def _gather(self, emit: Emit, topic: Topic, data: Any) -> None:
+    async def _gather(self, emit: Emit, topic: Topic) -> None:
         """Run the handlers side by side, and wait for all of them."""
         async with trio.open_nursery() as nursery:
             for to in topic.subscribers:
-                delivery = self._open_delivery(emit, to, None, data, emit.sent_at, is_awaited=True)
-                nursery.start_soon(self._handle_in_nursery, delivery)
+                nursery.start_soon(self._handle_in_nursery, self._open_awaited(emit, to))
 
     @enable_ki_protection
     async def _handle_in_nursery(self, delivery: Delivery) -> None:
         await self._handle_here(delivery)
 
-    async def _post(self, emit: Emit, topic: Topic, data: Any) -> list[str]:
+    async def _post(self, emit: Emit, topic: Topic) -> list[str]:
         """Put the event into each inbox; the subscribers that rejected it."""
         full = []
         sent_at = emit.sent_at
@@ -189,7 +188,7 @@ class HybridCoordinator(Bus):
             if emit.gone:
                 break
             inbox = to[0].inbox
-            delivery = self._open_delivery(emit, to, inbox, data, sent_at, is_awaited=False)
+            delivery = self._open_delivery(emit, to, sent_at)
             if not inbox.is_full:
                 self._dispatcher.post(delivery, inbox)
             elif self._overflow == "block":

@@ -5,15 +5,17 @@ Made once per message on the hot path, hence plain classes whose defaults are cl
 
 from collections.abc import Callable, Iterable
 from math import inf, nan
-from typing import Any, Protocol
-
-import trio
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from genesis_lab.buses.mailbox import Gate, Mailbox, Turns
 from genesis_lab.messages import Outcome
 from genesis_lab.observers import Observer, Route
 from genesis_lab.waits import Node, Resource
 
+if TYPE_CHECKING:
+    import trio
+
+PENDING = Outcome.PENDING  # an enum's member costs a look-up each time it is named
 NO_CAUSE = -1
 """The cause of a message that no other message led to."""
 
@@ -29,49 +31,71 @@ class Queue(Resource, Protocol):
 
 
 class InFlight(Node):
-    """A message on its way, from its sending until its outcome is known."""
+    """A message on its way, from its sending until its outcome is known.
+
+    Parameters
+    ----------
+    id
+        Its number on this bus, in order of sending.
+    parent
+        The message whose handler sent it and waits for it; None for a message on its own.
+    route
+        Who sends what to whom.
+    sent_at
+        When it was sent [s since the bus opened].
+    """
+
+    __slots__ = (
+        "_blocked_since",
+        "blocked",
+        "chain",
+        "deadline",
+        "go_on",
+        "gone",
+        "route",
+        "scope",
+        "sent_at",
+        "started_at",
+        "system",
+        "was_refused",
+    )
+
+    completed: ClassVar[Outcome]
+    """The outcome when all goes well."""
+    abandoned: ClassVar[Outcome] = Outcome.CANCELLED
+    """The outcome when its target goes away."""
+    refused: ClassVar[Outcome] = Outcome.DROPPED
+    """The outcome when its wait would close a deadlock."""
+    is_delivery: ClassVar[bool] = False
 
     parent: "InFlight | None"
-    completed: Outcome
-    """The outcome when all goes well."""
-    abandoned = Outcome.CANCELLED
-    """The outcome when its target goes away."""
-    refused = Outcome.DROPPED
-    """The outcome when its wait would close a deadlock."""
-
-    started_at = nan
-    blocked = 0.0
-    """The part of service spent waiting for nested messages, so far [s]."""
-    deadline = inf
-    """When its sender gives up [s since the bus opened]."""
-    is_delivery = False
-    gone = False
-    """Its target was unregistered, or the bus is closing."""
-    was_refused = False
-    """Its wait would have closed a deadlock."""
-    scope: trio.CancelScope | None = None
-    """What cancels its handler; None while that has not been entered."""
-    system: Gate | None = None
-    """The system-wide gate that it passes, where the architecture has one."""
     go_on: Callable[[], None]
     """Resumes whoever waits on its behalf."""
 
-    def __init__(
-        self,
-        id: int,
-        parent: "InFlight | None",
-        cause: int,
-        route: Route,
-        intended_at: float,
-        sent_at: float,
-    ) -> None:
+    def __init__(self, id: int, parent: "InFlight | None", route: Route, sent_at: float) -> None:
+        # Not by super(): one message, one call.
         self.id = id
         self.parent = parent
-        self.root: InFlight = self if parent is None else parent.root
-        self.cause = cause
+        self.children = None
+        self.waiting_for = None
+        self.ended = False
+        self.chain: int = id if parent is None else parent.chain
+        """The id of the message that the call chain began with."""
         self.route = route
-        self.intended_at = intended_at
         self.sent_at = sent_at
+        self.started_at = nan
+        self.blocked = 0.0
+        """The part of service spent waiting for nested messages, so far [s]."""
+        self.deadline = inf
+        """When its sender gives up [s since the bus opened]."""
+        self.gone = False
+        """Its target was unregistered, or the bus is closing."""
+        self.was_refused = False
+        """Its wait would have closed a deadlock."""
+        self.scope: trio.CancelScope | None = None
+        """What cancels its handler; None while that has not been entered."""
+        self.system: Gate | None = None
+        """The system-wide gate that it passes, where the architecture has one."""
 
     def nest(self, child: "InFlight", now: float) -> None:
         """Begin to wait for a nested message."""
@@ -119,6 +143,8 @@ class InFlight(Node):
 class Request(InFlight):
     """A request, from its sending until its sender knows the outcome."""
 
+    __slots__ = ("attempt", "cause", "intended_at", "mailbox")
+
     completed = Outcome.ANSWERED
     abandoned = Outcome.TARGET_GONE
     refused = Outcome.DEADLOCKED
@@ -129,14 +155,16 @@ class Request(InFlight):
         parent: InFlight | None,
         cause: int,
         route: Route,
-        intended_at: float,
-        sent_at: float,
         mailbox: Mailbox,
         attempt: int,
+        intended_at: float,
+        sent_at: float,
     ) -> None:
-        super().__init__(id, parent, cause, route, intended_at, sent_at)
+        super().__init__(id, parent, route, sent_at)
+        self.cause = cause
         self.mailbox = mailbox
         self.attempt = attempt
+        self.intended_at = intended_at
 
     def place(self) -> str:
         """The component that serves it, or that it waits for."""
@@ -151,7 +179,7 @@ class Request(InFlight):
         observer.request_ended(
             self.id,
             self.cause,
-            self.root.id,
+            self.chain,
             self.route.number,
             self.attempt,
             outcome,
@@ -159,18 +187,17 @@ class Request(InFlight):
             self.intended_at,
             self.sent_at,
             self.started_at,
-            nan if outcome is Outcome.PENDING else now,
-            self.blocked_until(now),
+            nan if outcome is PENDING else now,
+            self.blocked_until(now) if self.children else self.blocked,
         )
 
 
-class Delivery(InFlight):
-    """One event on its way to one subscriber."""
+class Emit(InFlight):
+    """An event, until its emitter goes on; that may wait for handlers, or for room in an inbox."""
+
+    __slots__ = ("cause", "data", "intended_at", "subscribers")
 
     completed = Outcome.HANDLED
-    is_delivery = True
-    is_admitted = False
-    """The gate has let it in while nobody waited in a task for it."""
 
     def __init__(
         self,
@@ -178,50 +205,17 @@ class Delivery(InFlight):
         parent: InFlight | None,
         cause: int,
         route: Route,
+        data: Any,
         intended_at: float,
         sent_at: float,
-        mailbox: Mailbox,
-        line: Turns | None,
-        data: Any,
     ) -> None:
-        super().__init__(id, parent, cause, route, intended_at, sent_at)
-        self.mailbox = mailbox
-        self.line = line
+        super().__init__(id, parent, route, sent_at)
+        self.cause = cause
         self.data = data
         """What the event carries."""
-
-    def place(self) -> str:
-        """The component that handles it, or that it waits for."""
-        return self.route.target
-
-    def resources(self) -> Iterable[Queue]:
-        """The subscriber's gate, and the line that it stands in."""
-        line = () if self.line is None else (self.line,)
-        return (self.mailbox.gate, *line, *super().resources())
-
-    def report(self, observer: Observer, outcome: Outcome, error: str | None, now: float) -> None:
-        """Tell the observer how it ended."""
-        observer.delivery_ended(
-            self.id,
-            self.cause,
-            self.root.id,
-            self.route.number,
-            outcome,
-            error,
-            self.intended_at,
-            self.sent_at,
-            self.started_at,
-            nan if outcome is Outcome.PENDING else now,
-            self.blocked_until(now),
-        )
-
-
-class Emit(InFlight):
-    """An event while its emitter waits: for handlers, or for room in an inbox."""
-
-    completed = Outcome.HANDLED
-    subscribers = 0
-    """How many deliveries it has led to."""
+        self.intended_at = intended_at
+        self.subscribers = 0
+        """How many deliveries it has led to."""
 
     def place(self) -> str:
         """The component that emits it."""
@@ -232,10 +226,53 @@ class Emit(InFlight):
         observer.event_emitted(
             self.id,
             self.cause,
-            self.root.id,
+            self.chain,
             self.route.number,
             self.subscribers,
             self.intended_at,
             self.sent_at,
-            nan if outcome is Outcome.PENDING else now,
+            nan if outcome is PENDING else now,
+        )
+
+
+class Delivery(InFlight):
+    """One event on its way to one subscriber; a part of its emitter's chain only if that waits."""
+
+    __slots__ = ("emit", "is_admitted", "mailbox", "turns")
+
+    completed = Outcome.HANDLED
+    is_delivery = True
+
+    def __init__(self, id: int, emit: Emit, route: Route, mailbox: Mailbox, sent_at: float) -> None:
+        super().__init__(id, None, route, sent_at)
+        self.emit = emit
+        self.mailbox = mailbox
+        self.is_admitted = False
+        """The gate has let it in while nobody waited in a task for it."""
+        self.turns: Turns | None = None
+        """The line that it stands in, where an architecture handles deliveries in turn."""
+
+    def place(self) -> str:
+        """The component that handles it, or that it waits for."""
+        return self.route.target
+
+    def resources(self) -> Iterable[Queue]:
+        """The subscriber's gate, its inbox, and the line that it stands in."""
+        turns = () if self.turns is None else (self.turns,)
+        return (self.mailbox.gate, self.mailbox.inbox, *turns, *super().resources())
+
+    def report(self, observer: Observer, outcome: Outcome, error: str | None, now: float) -> None:
+        """Tell the observer how it ended."""
+        observer.delivery_ended(
+            self.id,
+            self.emit.id,
+            self.chain,
+            self.route.number,
+            outcome,
+            error,
+            self.emit.intended_at,
+            self.sent_at,
+            self.started_at,
+            nan if outcome is PENDING else now,
+            self.blocked_until(now) if self.children else self.blocked,
         )

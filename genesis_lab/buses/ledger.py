@@ -41,11 +41,13 @@ class Ledger:
         self.is_cut = False
         self._refuses_deadlocks = refuses_deadlocks
         self._changes = trio.lowlevel.ParkingLot()
+        self._watchers = 0
 
     def open(self, message: InFlight) -> None:
         """Take a message up: it is in flight, and whoever sent it while being served waits."""
         self.in_flight[message.id] = message
-        self.open_deliveries += message.is_delivery
+        if message.is_delivery:
+            self.open_deliveries += 1
         if message.parent is not None:
             message.parent.nest(message, message.sent_at)
 
@@ -68,13 +70,14 @@ class Ledger:
             message.parent.unnest(message, now)
         if self.is_cut:
             return
-        if self.waits.stands:
+        if self.waits.standing:
             self.waits.end(message, now, _how_it_ended(message))
         del self.in_flight[message.id]
-        self.open_deliveries -= message.is_delivery
+        if message.is_delivery:
+            self.open_deliveries -= 1
         if self.observer is not None:
             message.report(self.observer, outcome, error, now)
-        if self._changes:
+        if self._watchers:
             self._changes.unpark_all()
 
     def cut(self) -> None:
@@ -94,8 +97,12 @@ class Ledger:
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Wait for something that can only become so when a message ends."""
-        while not is_so():
-            await self._changes.park()
+        self._watchers += 1
+        try:
+            while not is_so():
+                await self._changes.park()
+        finally:
+            self._watchers -= 1
 
     def begin_wait(self, message: InFlight, resource: Queue) -> None:
         """Enter a wait into the graph; report the deadlock that it closes, or refuse to.

@@ -6,7 +6,7 @@ Both are resources of the wait-for graph: messages hold their places and queue f
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Iterator
 from inspect import iscoroutinefunction, unwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genesis_lab.components import Admission, Component
 
@@ -15,77 +15,101 @@ if TYPE_CHECKING:
 
 
 class Gate:
-    """Admits messages up to its capacity; the others enter in order of arrival.
+    """Admits messages up to its capacity, each to a place; the others enter in order of arrival."""
 
-    A place belongs to one message or, where the admission says so, to a whole call chain.
-    """
+    def __init__(self, capacity: float) -> None:
+        self.capacity = capacity
+        self.taken: dict[Any, list[InFlight]] = {}
+        """The holders of each place in use, by what a place belongs to: a message."""
+        self.queue: OrderedDict[InFlight, None] = OrderedDict()
 
-    def __init__(self, admission: Admission) -> None:
-        self._capacity = admission.capacity
-        self._by_chain = admission.by_chain
-        self._places: dict[InFlight, list[InFlight]] = {}
-        self._queue: OrderedDict[InFlight, None] = OrderedDict()
-
-    def is_open_to(self, chain: "InFlight | None") -> bool:
+    def is_open_to(self, chain: int | None) -> bool:
         """Whether a message of this chain (None: of a new one) would enter at once."""
-        return len(self._places) < self._capacity or (self._by_chain and chain in self._places)
+        return len(self.taken) < self.capacity
 
     def enter(self, message: "InFlight") -> bool:
         """Take a place if there is one now."""
-        key = message.root if self._by_chain else message
-        if self._by_chain and key in self._places:
-            self._places[key].append(message)
-        elif len(self._places) < self._capacity:
-            self._places[key] = [message]
-        else:
-            return False
-        return True
+        if len(self.taken) < self.capacity:
+            self.taken[message] = [message]
+            return True
+        return False
 
     def join(self, message: "InFlight") -> None:
         """Queue; `message.go_on()` is called when a place has become the message's."""
-        self._queue[message] = None
+        self.queue[message] = None
 
     def withdraw(self, message: "InFlight") -> None:
         """Leave the queue."""
-        self._queue.pop(message, None)
+        self.queue.pop(message, None)
         message.waiting_for = None
 
     def leave(self, message: "InFlight") -> None:
         """Give the place back, and to whoever has waited longest."""
-        if self._by_chain:
-            holders = self._places[message.root]
-            holders.remove(message)
-            if not holders:
-                del self._places[message.root]
-        else:
-            del self._places[message]
-        while self._queue and len(self._places) < self._capacity:
-            self._admit(next(iter(self._queue)))
+        del self.taken[message]
+        if self.queue:
+            self.admit_waiting()
 
-    def _admit(self, message: "InFlight") -> None:
-        admitted = [message]
-        if self._by_chain:
-            admitted = [other for other in self._queue if other.root is message.root]
-        for each in admitted:
-            del self._queue[each]
-            self.enter(each)
-            each.waiting_for = None
-            each.go_on()
+    def admit_waiting(self) -> None:
+        """Let the first in the queue enter, as far as there is room."""
+        while self.queue and len(self.taken) < self.capacity:
+            message, _ = self.queue.popitem(last=False)
+            self.enter(message)
+            message.waiting_for = None
+            message.go_on()
 
     def holds(self, message: "InFlight") -> bool:
         """Whether the message has a place."""
-        key = message.root if self._by_chain else message
-        return message in self._places.get(key, ())
+        return message in self.taken
 
     def places(self) -> Iterator[Collection["InFlight"]]:
         """The holders, place by place; a free place has none."""
-        yield from self._places.values()
-        if len(self._places) < self._capacity:
+        yield from self.taken.values()
+        if len(self.taken) < self.capacity:
             yield ()
 
     def waiters(self) -> Iterable["InFlight"]:
         """The messages that wait for a place."""
-        return self._queue
+        return self.queue
+
+
+class ChainGate(Gate):
+    """A gate whose places belong to call chains: further messages of the same chain may enter."""
+
+    def is_open_to(self, chain: int | None) -> bool:
+        """Whether a message of this chain (None: of a new one) would enter at once."""
+        return chain in self.taken or super().is_open_to(chain)
+
+    def enter(self, message: "InFlight") -> bool:
+        """Take a place if there is one, or the chain has one, now."""
+        if message.chain in self.taken:
+            self.taken[message.chain].append(message)
+        elif len(self.taken) < self.capacity:
+            self.taken[message.chain] = [message]
+        else:
+            return False
+        return True
+
+    def leave(self, message: "InFlight") -> None:
+        """Give the chain's place back with its last message, and to whoever has waited longest."""
+        holders = self.taken[message.chain]
+        holders.remove(message)
+        if not holders:
+            del self.taken[message.chain]
+            self.admit_waiting()
+
+    def admit_waiting(self) -> None:
+        """Let the first in the queue enter, and with it the others of its chain."""
+        while self.queue and len(self.taken) < self.capacity:
+            chain = next(iter(self.queue)).chain
+            for message in [other for other in self.queue if other.chain == chain]:
+                del self.queue[message]
+                self.enter(message)
+                message.waiting_for = None
+                message.go_on()
+
+    def holds(self, message: "InFlight") -> bool:
+        """Whether the message has a part in its chain's place."""
+        return message in self.taken.get(message.chain, ())
 
 
 class Turns:
@@ -108,12 +132,11 @@ class Turns:
         self.queue.append(delivery)
         return False
 
-    def advance(self) -> "Delivery | None":
-        """The next one's turn."""
+    def advance(self) -> None:
+        """Give the turn to the next one, if there is one."""
         self.current = self.queue.popleft() if self.queue else None
         if self.current is not None:
             self.current.waiting_for = None
-        return self.current
 
     def holds(self, message: "InFlight") -> bool:
         """Whether it is the message's turn."""
@@ -157,7 +180,7 @@ class Mailbox:
 
     def __init__(self, component: Component, admission: Admission, inbox: Inbox) -> None:
         self.component = component
-        self.gate = Gate(admission)
+        self.gate = (ChainGate if admission.by_chain else Gate)(admission.capacity)
         self.inbox = inbox
         self.serves_plainly = not _is_async(component.process_request)
         self.handles_plainly = not _is_async(component.on_event)

@@ -1,6 +1,6 @@
 """The old synchronous event bus, kept faithful so that it can fail."""
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from math import inf
 from typing import Any, Literal, get_args
 
@@ -10,7 +10,6 @@ from genesis_lab.buses.base import Bus
 from genesis_lab.buses.directory import RequestRoute
 from genesis_lab.buses.inflight import Delivery, Emit, InFlight, Request
 from genesis_lab.buses.mailbox import Gate, Inbox, Mailbox, Turns
-from genesis_lab.buses.unprotected import Handler
 from genesis_lab.components import SERIAL, Admission, Component
 from genesis_lab.errors import check_choice
 from genesis_lab.messages import Outcome
@@ -41,7 +40,7 @@ class SynchronousBus(Bus):
         check_choice("scope", scope, get_args(Scope))
         super().__init__(observer=observer, refuses_deadlocks=False, includes_emitter=True)
         self._scope = scope
-        self._system = Gate(SERIAL) if scope == "system" else None
+        self._system = Gate(1) if scope == "system" else None
 
     @property
     def configuration(self) -> Mapping[str, Any]:
@@ -57,38 +56,47 @@ class SynchronousBus(Bus):
     async def _let_finish(self) -> None:
         """No time at all: whoever sent something waits for it, inside the block."""
 
-    async def _attempt(
+    def _send(
         self,
         route: RequestRoute,
         data: Any,
         timeout: float,
         intended_at: float | None,
         raising: bool,
-        number: int,
-    ) -> Any:
-        return await super()._attempt(route, data, inf, intended_at, raising, number)
+        attempt: int,
+    ) -> Coroutine[Any, Any, Any]:
+        return super()._send(route, data, inf, intended_at, raising, attempt)
 
     def _would_enter(self, mailbox: Mailbox) -> bool:
-        parent, _ = self._sender()
-        is_admitted = parent is not None or self._system is None or self._system.is_open_to(None)
-        return is_admitted and super()._would_enter(mailbox)
+        is_new_chain = self._sender()[0] is None
+        if is_new_chain and self._system is not None and not self._system.is_open_to(None):
+            return False
+        return super()._would_enter(mailbox)
 
-    async def _serve(
-        self, message: Request | Delivery, handler: Handler, is_plain: bool, data: Any
-    ) -> Any:
-        await self._enter_system(message)
-        try:
-            return await super()._serve(message, handler, is_plain, data)
-        finally:
-            self._leave_system(message)
+    def _admit(self, message: Request | Delivery) -> bool:
+        return self._admit_to_system(message) and super()._admit(message)
 
-    async def _enter_system(self, message: InFlight) -> None:
-        """A new chain waits until the one before it is done; nested calls are part of theirs."""
-        if self._system is not None and message.parent is None:
-            message.system = self._system
-            if not self._system.enter(message):
-                self._system.join(message)
-                await self._ledger.wait_in_line(message, self._system)
+    async def _wait_for_admission(self, message: Request | Delivery) -> None:
+        await self._wait_for_system(message)
+        if not super()._admit(message):
+            await super()._wait_for_admission(message)
+
+    def _dismiss(self, message: Request | Delivery) -> None:
+        super()._dismiss(message)
+        self._leave_system(message)
+
+    def _admit_to_system(self, message: InFlight) -> bool:
+        """Let a new chain in, if it need not wait; nested messages are part of theirs."""
+        if self._system is None or message.parent is not None:
+            return True
+        message.system = self._system
+        return self._system.enter(message)
+
+    async def _wait_for_system(self, message: InFlight) -> None:
+        """Wait until the chain before this one is done."""
+        if message.system is not None and not message.system.holds(message):
+            message.system.join(message)
+            await self._ledger.wait_in_line(message, message.system)
 
     def _leave_system(self, message: InFlight) -> None:
         if message.system is not None:
@@ -102,13 +110,11 @@ class SynchronousBus(Bus):
         if not self._is_open:
             await self._refuse_when_closed()
         topic = self._directory.topic(source, event_type)
-        emit = self._open_emit(topic, intended_at)
+        emit = self._open_emit(topic, data, intended_at)
         turns = Turns()
-        deliveries = [
-            self._open_delivery(emit, to, turns, data, emit.sent_at, is_awaited=True)
-            for to in topic.subscribers
-        ]
+        deliveries = [self._open_awaited(emit, to) for to in topic.subscribers]
         for delivery in deliveries:
+            delivery.turns = turns
             if not turns.take(delivery):
                 self._ledger.begin_wait(delivery, turns)
         try:
@@ -120,7 +126,8 @@ class SynchronousBus(Bus):
             self._ledger.close(emit, emit.completed)
 
     async def _handle_in_turn(self, emit: Emit, turns: Turns) -> None:
-        await self._enter_system(emit)
+        if not self._admit_to_system(emit):
+            await self._wait_for_system(emit)
         try:
             while turns.current is not None:
                 await self._handle_here(turns.current)
