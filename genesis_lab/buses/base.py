@@ -463,11 +463,9 @@ class Bus(ABC):
         try:
             with trio.CancelScope(deadline=self._epoch + message.deadline) as scope:
                 message.scope = scope
-                if self._admit(message):
-                    message.started_at = message.sent_at
-                else:
+                if not self._admit(message):
                     await self._wait_for_admission(message)
-                    message.started_at = self._now()
+                message.started_at = self._now()
                 before = self._serving.set(message)
                 try:
                     if is_plain:

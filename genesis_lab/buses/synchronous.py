@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 from trio.lowlevel import enable_ki_protection
 
 from genesis_lab.buses.base import Bus
-from genesis_lab.buses.directory import RequestRoute
+from genesis_lab.buses.directory import RequestRoute, Topic
 from genesis_lab.buses.inflight import Delivery, Emit, InFlight, Request
 from genesis_lab.buses.mailbox import Gate, Inbox, Mailbox, Turns
 from genesis_lab.components import SERIAL, Admission, Component
@@ -111,6 +111,18 @@ class SynchronousBus(Bus):
             await self._refuse_when_closed()
         topic = self._directory.topic(source, event_type)
         emit = self._open_emit(topic, data, intended_at)
+        try:
+            if not self._admit_to_system(emit):
+                await self._wait_for_system(emit)
+            try:
+                await self._handle_in_turn(emit, topic)
+            finally:
+                self._leave_system(emit)
+        finally:
+            self._ledger.close(emit, emit.completed)
+
+    async def _handle_in_turn(self, emit: Emit, topic: Topic) -> None:
+        """Handle an event's deliveries one after another, in this task."""
         turns = Turns()
         deliveries = [self._open_awaited(emit, to) for to in topic.subscribers]
         for delivery in deliveries:
@@ -118,19 +130,10 @@ class SynchronousBus(Bus):
             if not turns.take(delivery):
                 self._ledger.begin_wait(delivery, turns)
         try:
-            await self._handle_in_turn(emit, turns)
+            for delivery in deliveries:
+                await self._handle_here(delivery)
+                turns.advance()
         finally:
             for delivery in deliveries:
                 if not delivery.ended:
                     self._ledger.close(delivery, Outcome.CANCELLED)
-            self._ledger.close(emit, emit.completed)
-
-    async def _handle_in_turn(self, emit: Emit, turns: Turns) -> None:
-        if not self._admit_to_system(emit):
-            await self._wait_for_system(emit)
-        try:
-            while turns.current is not None:
-                await self._handle_here(turns.current)
-                turns.advance()
-        finally:
-            self._leave_system(emit)
