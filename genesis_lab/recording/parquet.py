@@ -27,7 +27,7 @@ def save(folder: Path, manifest: Manifest, frames: Mapping[Table, pd.DataFrame])
         The folder holds something, and that is not a trace.
     """
     if folder.exists() and not _may_be_replaced(folder):
-        raise InvalidSetting("folder", str(folder), "a new or an empty folder, or one of a trace")
+        raise InvalidSetting("folder", str(folder), "a new or an empty folder, or one with a trace")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _MANIFEST).unlink(missing_ok=True)
     for table, frame in frames.items():
@@ -45,6 +45,8 @@ def load(folder: Path) -> tuple[Manifest, dict[Table, pd.DataFrame]]:
     NewerSchema
         A later genesis_lab wrote them.
     """
+    if not folder.is_dir():
+        raise DamagedTrace(str(folder), "there is no such folder")
     if not (folder / _MANIFEST).is_file():
         raise DamagedTrace(str(folder), f"there is no {_MANIFEST}, which is written last")
     manifest = read_manifest(folder / _MANIFEST)

@@ -1,0 +1,335 @@
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pandas as pd
+import pytest
+
+import genesis_lab as gl
+from genesis_lab.errors import DamagedTrace, InvalidSetting, NewerSchema
+from tests.parts import Part, asks, sleeps
+from tests.recording.reports import (
+    OpenMessages,
+    deadlock,
+    frames,
+    recorder,
+    report_delivery,
+    report_event,
+    report_one_of_each,
+    report_request,
+    rows,
+)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+def assert_same(trace: gl.Trace, other: gl.Trace) -> None:
+    for name, frame in frames(trace).items():
+        pd.testing.assert_frame_equal(getattr(other, name), frame, check_exact=True)
+
+
+def outcomes(trace: gl.Trace) -> list[tuple[int, str]]:
+    return [(row["id"], row["outcome"]) for row in rows(trace.requests)]
+
+
+# --------------------------------------------------------------------------------- while it goes on
+
+
+def test_spool_changes_nothing_about_the_trace(spool: Path) -> None:
+    traces = []
+    for recorded in (recorder(), recorder(spool=spool, flush_every=3)):
+        standing = deadlock(0.25)
+        recorded.deadlock_formed(standing)
+        for id in (8, 1, 3, 0, 7, 2, 5):
+            report_request(recorded, id, route=id % 2, error=f"Error{id}")
+            report_event(recorded, id + 10)
+            report_delivery(recorded, id + 20)
+        recorded.deadlock_formed(deadlock(0.125, broken_at=1.0, broken_by="cancelled"))
+        report_request(recorded, 9)
+        report_request(recorded, 4)
+        standing.broken_at = 2.0
+        traces.append(recorded.trace())
+    assert_same(*traces)
+    assert traces[0].digest() == traces[1].digest()
+
+
+def test_trace_of_a_run_is_the_same_with_and_without_a_spool(spool: Path) -> None:
+    async def main(recorded: gl.Recorder) -> None:
+        async with gl.HybridCoordinator(observer=recorded, grace=0.0) as bus:
+            bus.register(Part("ann", asks("bob", after=0.25, timeout=1.0), hear=sleeps(0.5)))
+            bus.register(Part("bob", asks("ann", after=0.25), hear=sleeps(9.0)))
+            bus.subscribe("ann", "news")
+            bus.subscribe("bob", "news")
+            await bus.request("ann", "ask", None, "me")
+            for _ in range(5):
+                await bus.emit_event("news", None, "me")
+                await gl.sleep(0.1)
+
+    in_memory, spooled = gl.Recorder(), gl.Recorder(spool=spool, flush_every=1)
+    for recorded in (in_memory, spooled):
+        gl.run(lambda recorded=recorded: main(recorded))  # type: ignore[misc]  # mypy cannot infer the default's type
+    assert len(in_memory.trace().deadlocks) == 1
+    assert len(in_memory.trace().deliveries) == 10
+    assert_same(in_memory.trace(), spooled.trace())
+    assert_same(in_memory.trace(), gl.Trace.recover(spool))
+    assert gl.Trace.recover(spool).manifest == spooled.trace().manifest
+
+
+def test_early_trace_keeps_what_it_knew_when_more_has_been_spooled(spool: Path) -> None:
+    recorded = recorder(spool=spool, flush_every=2)
+    for id in range(3):
+        report_request(recorded, id)
+    early = recorded.trace()
+    for id in range(3, 9):
+        report_request(recorded, id)
+    assert list(early.requests["id"]) == [0, 1, 2]
+    assert list(recorded.trace().requests["id"]) == list(range(9))
+
+
+@pytest.mark.parametrize("flush_every", [1, 2, 64, 100, 5000])
+def test_records_are_on_disk_as_soon_as_there_are_enough(flush_every: int, spool: Path) -> None:
+    recorded = recorder(spool=spool, flush_every=flush_every)
+    for id in range(flush_every - 1):
+        report_request(recorded, id)
+    assert len(gl.Trace.recover(spool).requests) == 0
+    report_request(recorded, flush_every - 1)
+    assert len(gl.Trace.recover(spool).requests) == flush_every
+    for id in range(flush_every, 2 * flush_every):
+        report_request(recorded, id)
+    assert len(gl.Trace.recover(spool).requests) == 2 * flush_every
+
+
+def test_all_is_on_disk_when_the_bus_is_closed(spool: Path) -> None:
+    recorded = recorder(spool=spool)
+    report_one_of_each(recorded)
+    recorded.bus_closed()
+    assert_same(recorded.trace(), gl.Trace.recover(spool))
+    assert [len(frame) for frame in frames(recorded.trace()).values()] == [1, 1, 1, 1]
+
+
+def test_memory_stays_flat_over_a_million_requests(spool: Path) -> None:
+    script = """
+        import resource, sys
+        import genesis_lab as gl
+        from genesis_lab.observers import Route
+
+        recorder = gl.Recorder(spool=sys.argv[1], flush_every=10_000)
+        recorder.route_opened(Route(0, "ann", "bob", "ask"))
+        answered = gl.Outcome.ANSWERED
+        for id in range(1_000_000):
+            recorder.request_ended(id, -1, id, 0, 1, answered, None, 1.0, 1.0, 1.0, 2.0, 0.0)
+            if id == 100_000:
+                before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        print(after / before)
+        print(len(recorder.trace().requests))
+    """
+    ratio, length = _run(script, spool).split()
+    assert int(length) == 1_000_000
+    assert float(ratio) < 1.1  # in memory these would be 70 MB, about half of the whole
+
+
+# ------------------------------------------------------------------------------------ what is left
+
+
+KILLED = """
+    import sys
+    import genesis_lab as gl
+
+    class Quick(gl.Component):
+        def process_request(self, request_type, data, source):
+            return data
+
+    async def main():
+        async with gl.HybridCoordinator(observer=recorder) as bus:
+            bus.register(Quick("quick"))
+            bus.register(Asker("asker"))
+            await bus.request("asker", "ask", None, "me", timeout=None)
+
+    class Asker(gl.Component):
+        async def process_request(self, request_type, data, source):
+            for number in range(50_000):
+                await self.bus.request("quick", "ask", number, self.id)
+                if number % 1000 == 0:
+                    print(number, flush=True)
+            sys.stdin.read()  # however slow the other side is, it finds a run to kill
+
+    recorder = gl.Recorder(spool=sys.argv[1], flush_every=500)
+    gl.run(main)
+"""
+
+
+def test_killed_run_loses_its_last_flush_at_most(spool: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", dedent(KILLED), str(spool)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as run:
+        assert run.stdout is not None
+        sent = _read_until(25_000, run.stdout)
+        run.send_signal(signal.SIGKILL)
+    assert run.returncode == -signal.SIGKILL
+    trace = gl.Trace.recover(spool)
+    answered = trace.requests[trace.requests["outcome"] == "answered"]
+    [pending] = rows(trace.requests[trace.requests["outcome"] == "pending"])
+    assert sent - 500 < len(answered) <= 50_000
+    assert trace.requests["id"].is_unique
+    assert list(answered["id"]) == list(range(1, len(answered) + 1))
+    assert (pending["id"], pending["target"], pending["started_at"]) == (0, "asker", 0.0)
+    assert trace.manifest.architecture == "hybrid"
+
+
+def _read_until(number: int, lines: Iterator[str]) -> int:
+    for line in lines:
+        if int(line) >= number:
+            return int(line)
+    raise AssertionError(number)
+
+
+def test_what_was_in_flight_at_the_last_flush_is_pending(spool: Path) -> None:
+    bus = OpenMessages(0, 3)
+    recorded = recorder(bus, spool=spool, flush_every=2)
+    standing = deadlock(0.5)
+    recorded.deadlock_formed(standing)
+    report_request(recorded, 1)
+    report_request(recorded, 2)
+    expected = [(0, "pending"), (1, "answered"), (2, "answered"), (3, "pending")]
+    assert outcomes(gl.Trace.recover(spool)) == expected
+    assert rows(gl.Trace.recover(spool).deadlocks)[0]["broken_at"] is None
+
+    bus.ids.remove(0)
+    standing.broken_at, standing.broken_by = 4.0, "cancelled"
+    report_request(recorded, 0)
+    report_request(recorded, 4)
+    expected = [(id, "answered") for id in (0, 1, 2)] + [(3, "pending"), (4, "answered")]
+    assert outcomes(gl.Trace.recover(spool)) == expected
+    assert [row["broken_at"] for row in rows(gl.Trace.recover(spool).deadlocks)] == [4.0]
+
+
+def test_run_that_is_killed_within_a_flush_leaves_each_message_once(spool: Path) -> None:
+    bus = OpenMessages(1)
+    recorded = recorder(bus, spool=spool, flush_every=1)
+    standing = deadlock(0.5)
+    recorded.deadlock_formed(standing)
+    report_request(recorded, 0)
+    as_of_first_flush = (spool / "open.arrows").read_bytes()
+    bus.ids.clear()
+    standing.broken_at = 2.0
+    report_request(recorded, 1)
+    (spool / "open.arrows").write_bytes(as_of_first_flush)
+    assert outcomes(gl.Trace.recover(spool)) == [(0, "answered"), (1, "answered")]
+    assert list(gl.Trace.recover(spool).deadlocks["broken_at"]) == [2.0]
+
+
+def test_incomplete_stream_at_the_end_is_left_out(spool: Path) -> None:
+    recorded = recorder(spool=spool, flush_every=2)
+    path = spool / "requests.arrows"
+    report_request(recorded, 0)
+    report_request(recorded, 1)
+    first = path.stat().st_size
+    report_request(recorded, 2)
+    report_request(recorded, 3)
+    whole = path.read_bytes()
+    for length in (first + 1, first + 8, (first + len(whole)) // 2, len(whole) - 100):
+        path.write_bytes(whole[:length])
+        assert list(gl.Trace.recover(spool).requests["id"]) == [0, 1]
+
+
+def test_flush_after_one_that_failed_writes_what_both_have_to(spool: Path) -> None:
+    recorded = recorder(spool=spool, flush_every=2)
+    report_request(recorded, 0)
+    (spool / "open.arrows.new").mkdir()
+    with pytest.raises(IsADirectoryError):
+        report_request(recorded, 1)
+    with (spool / "requests.arrows").open("ab") as file:
+        file.write(b"the beginning of a stream")
+    (spool / "open.arrows.new").rmdir()
+    report_request(recorded, 2)
+    report_request(recorded, 3)
+    assert list(gl.Trace.recover(spool).requests["id"]) == [0, 1, 2, 3]
+    assert list(recorded.trace().requests["id"]) == [0, 1, 2, 3]
+
+
+def test_spool_of_a_run_that_was_killed_before_its_first_flush_is_empty(spool: Path) -> None:
+    recorded = recorder(spool=spool)
+    report_one_of_each(recorded)
+    trace = gl.Trace.recover(spool)
+    assert [len(frame) for frame in frames(trace).values()] == [0, 0, 0, 0]
+    assert (trace.manifest.architecture, trace.manifest.seed) == ("hybrid", 7)
+
+
+def test_recovered_trace_can_be_saved(spool: Path, tmp_path: Path) -> None:
+    recorded = recorder(OpenMessages(7), spool=spool, flush_every=1)
+    report_one_of_each(recorded)
+    trace = gl.Trace.recover(spool)
+    trace.save(tmp_path / "saved")
+    assert_same(trace, gl.Trace.load(tmp_path / "saved"))
+
+
+# ------------------------------------------------------------------------------------ illegal use
+
+
+def test_spool_needs_an_empty_folder(spool: Path) -> None:
+    spool.mkdir()
+    recorder(spool=spool)
+    with pytest.raises(InvalidSetting) as refused:
+        gl.Recorder(spool=str(spool))
+    assert str(refused.value) == f"spool={str(spool)!r}: expected a new or an empty folder"
+
+
+def test_spool_is_not_a_file(spool: Path) -> None:
+    spool.write_text("mine", "utf-8")
+    with pytest.raises(InvalidSetting):
+        gl.Recorder(spool=spool)
+    assert spool.read_text("utf-8") == "mine"
+
+
+def test_trace_is_not_saved_into_a_spool(spool: Path) -> None:
+    recorded = recorder(spool=spool, flush_every=1)
+    report_one_of_each(recorded)
+    with pytest.raises(InvalidSetting):
+        recorded.trace().save(spool)
+
+
+def test_folder_without_a_spool_cannot_be_recovered(tmp_path: Path) -> None:
+    with pytest.raises(DamagedTrace) as damaged:
+        gl.Trace.recover(tmp_path)
+    assert str(damaged.value) == (
+        f"{tmp_path}: not a readable trace: there is no spool.json: no run was spooled here"
+    )
+
+
+def test_spool_with_a_newer_schema_asks_for_a_newer_lab(spool: Path) -> None:
+    recorder(spool=spool)
+    path = spool / "spool.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"schema": 3}), "utf-8")
+    with pytest.raises(NewerSchema) as newer:
+        gl.Trace.recover(spool)
+    assert (newer.value.found, newer.value.supported) == (3, 1)
+
+
+def test_spool_with_files_in_each_others_place_is_damaged(spool: Path) -> None:
+    recorded = recorder(spool=spool, flush_every=1)
+    report_one_of_each(recorded)
+    shutil.copy(spool / "events.arrows", spool / "requests.arrows")
+    with pytest.raises(DamagedTrace) as damaged:
+        gl.Trace.recover(spool)
+    assert damaged.value.path == str(spool)
+
+
+def _run(script: str, spool: Path) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", dedent(script), str(spool)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
