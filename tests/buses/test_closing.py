@@ -44,7 +44,7 @@ def test_what_ends_within_the_grace_period_ends_as_if_nothing_happened(grace: fl
         ("handled", 0.5),
         ("handled", 0.75),
     ]
-    assert facts.closed == 1
+    assert facts.times_closed == 1
 
 
 @pytest.mark.parametrize("grace", [0, 0.5, 1.0, 2.5])
@@ -67,7 +67,7 @@ def test_what_takes_longer_than_the_grace_period_is_cancelled_then(grace: float)
         ("cancelled", 0.0, 0.25 + grace),
         ("cancelled", None, 0.25 + grace),
     ]
-    assert facts.closed == 1
+    assert facts.times_closed == 1
 
 
 def test_grace_is_one_second_unless_told() -> None:
@@ -122,7 +122,7 @@ def test_old_bus_has_no_grace_period(architecture: str) -> None:
 
     assert gl.run(main).at == 0.25
     assert facts.requests("outcome", "finished_at") == [("target_gone", 0.25)]
-    assert facts.closed == 1
+    assert facts.times_closed == 1
 
 
 def test_callers_of_a_bus_that_is_left_hear_what_happened() -> None:
@@ -276,7 +276,7 @@ def test_cancelling_the_block_closes_every_record_at_that_instant(architecture: 
         *facts.requests("outcome", "finished_at"),
         *facts.deliveries("outcome", "finished_at"),
     } == {("cancelled", 0.5)}
-    assert facts.closed == 1
+    assert facts.times_closed == 1
 
 
 # --- what the block raises ------------------------------------------------------------------------
@@ -295,9 +295,7 @@ def test_what_the_block_raises_comes_out_as_it_is(architecture: str) -> None:
     assert caught.value is error
 
 
-LOSES_GROUP = pytest.mark.xfail(
-    strict=True, reason="the hybrid unwraps what it did not make"
-)
+LOSES_GROUP = pytest.mark.xfail(strict=True, reason="the hybrid unwraps what it did not make")
 
 
 @pytest.mark.parametrize(
@@ -340,7 +338,7 @@ def test_an_exception_ends_the_block_without_a_grace_period() -> None:
     with pytest.raises(ValueError, match=r"^mine$"):
         gl.run(main)
     assert facts.deliveries("outcome", "finished_at") == [("cancelled", 0.25)]
-    assert facts.closed == 1
+    assert facts.times_closed == 1
 
 
 # --- a bus that is not open -----------------------------------------------------------------------
@@ -428,14 +426,14 @@ def test_an_observer_is_told_what_opens(
 
     async def main() -> None:
         async with gl.ARCHITECTURES[architecture](observer=facts):
-            assert facts.closed == 0
+            assert facts.times_closed == 0
 
     gl.run(main, seed=7)
-    assert facts.description is not None
-    assert facts.description.architecture == name
-    assert facts.description.configuration == configuration
-    assert (facts.description.seed, facts.description.clock) == (7, "virtual")
-    assert facts.closed == 1
+    manifest = facts.trace().manifest
+    assert manifest.architecture == name
+    assert manifest.configuration == configuration
+    assert (manifest.seed, manifest.clock) == (7, "virtual")
+    assert facts.times_closed == 1
 
 
 def test_a_bus_shows_its_state_and_its_components() -> None:

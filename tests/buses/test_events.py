@@ -73,6 +73,31 @@ def test_hybrid_does_not_deliver_an_event_to_its_emitter(architecture: str) -> N
 
 
 @pytest.mark.parametrize("architecture", OLD)
+def test_old_bus_makes_the_subscribers_after_a_stuck_one_a_part_of_the_deadlock(
+    architecture: str,
+) -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.ARCHITECTURES[architecture](observer=facts) as bus:
+            for id in ("before", "a", "after"):
+                bus.register(Part(id, tells("news")))
+                bus.subscribe(id, "news")
+            await ask(bus, "a")
+
+    assert gl.run(main).ended == "stalled"
+    assert facts.deliveries("id", "target", "outcome") == [
+        (2, "before", "handled"),
+        (3, "a", "pending"),
+        (4, "after", "pending"),
+    ]
+    # The emitter waits for all its deliveries, and the last one for the turn of the stuck one.
+    assert facts.deadlocks("members", "components", "victims") == [
+        ((0, 1, 3, 4), ("a", "a", "a", "after"), ())
+    ]
+
+
+@pytest.mark.parametrize("architecture", OLD)
 def test_old_bus_delivers_an_event_to_an_emitter_that_is_not_busy(architecture: str) -> None:
     facts = Facts()
 
@@ -388,6 +413,54 @@ def test_subscriber_that_leaves_while_others_are_served_misses_the_event(
     gl.run(main)
     assert facts.deliveries("target", "outcome") == [("a", "handled"), ("b", "cancelled")]
     assert facts.events("subscribers", "finished_at") == [(2, 1.0)]
+
+
+@pytest.mark.xfail(strict=True, reason="the event is delivered to a component that has left")
+def test_subscriber_that_leaves_before_an_event_enters_the_system_does_not_get_it() -> None:
+    heard: list[str] = []
+
+    async def notes_its_id(part: Part, _data: Any) -> None:
+        heard.append(part.id)
+
+    async def main() -> None:
+        async with gl.SynchronousBus() as bus:
+            bus.register(Part("slow", sleeps(1.0)))
+            bus.register(Part("b", hear=notes_its_id))
+            bus.subscribe("b", "news")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(asking(bus, "slow"))
+                await gl.sleep(0.25)
+                nursery.start_soon(emit, bus)
+                await gl.sleep(0.25)
+                bus.unregister("b")
+
+    gl.run(main)
+    assert heard == []
+
+
+@pytest.mark.parametrize(
+    ("architecture", "second_started_at"),
+    [("synchronous", None), ("synchronous-component", None), ("hybrid-awaited", 0.0)],
+)
+def test_cancelling_an_emitter_that_waits_cancels_its_deliveries(
+    architecture: str, second_started_at: float | None
+) -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.ARCHITECTURES[architecture](observer=facts) as bus:
+            for id in ("a", "b"):
+                bus.register(Part(id, hear=sleeps(9.0)))
+                bus.subscribe(id, "news")
+            with trio.move_on_after(0.5):
+                await emit(bus)
+
+    gl.run(main)
+    assert facts.deliveries("target", "outcome", "started_at", "finished_at") == [
+        ("a", "cancelled", 0.0, 0.5),
+        ("b", "cancelled", second_started_at, 0.5),
+    ]
+    assert facts.events("subscribers", "finished_at") == [(2, 0.5)]
 
 
 # --- admission of deliveries ----------------------------------------------------------------------

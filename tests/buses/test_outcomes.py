@@ -1,12 +1,11 @@
 import functools
 import math
-import os
-import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 import genesis_lab as gl
 from genesis_lab.errors import InvalidTimeout
@@ -380,25 +379,102 @@ def test_cancelling_one_branch_of_a_handler_leaves_the_others_alone() -> None:
     ]
 
 
-def test_a_cancelled_caller_gets_no_reply_even_from_a_component_that_shields_its_work() -> None:
+async def finishes_anyway(_part: Part, data: Any) -> Any:
+    with trio.CancelScope(shield=True):
+        await gl.sleep(2.0)
+    return data
+
+
+def test_a_reply_that_is_there_counts_even_if_the_caller_was_cancelled_meanwhile() -> None:
     facts = Facts()
 
-    async def finishes_anyway(_part: Part, data: Any) -> Any:
-        with trio.CancelScope(shield=True):
-            await gl.sleep(2.0)
-        return data
-
-    async def main() -> float:
+    async def main() -> list[Any]:
         async with gl.HybridCoordinator(observer=facts) as bus:
             bus.register(Part("b", finishes_anyway))
+            replies = []
             with trio.move_on_after(0.5):
-                await ask(bus, "b", timeout=None)
-            return bus.now()
+                replies.append(await ask(bus, "b", "sent", timeout=None))
+            return replies
 
-    assert gl.run(main).value == 2.0
-    [(outcome, finished_at)] = facts.requests("outcome", "finished_at")
-    assert outcome in {"answered", "cancelled"}
-    assert finished_at == 2.0
+    assert gl.run(main).value == ["sent"]
+    assert facts.requests("outcome", "finished_at") == [("answered", 2.0)]
+
+
+def test_a_reply_that_is_there_counts_even_if_the_timeout_is_over() -> None:
+    result, rows = run_request("hybrid", Part("b", finishes_anyway), timeout=0.5)
+    assert (result.value, result.at) == ("sent", 2.0)
+    assert rows == [("answered", None, 0.0, 0.0, 2.0)]
+
+
+# --- failing while being cancelled ----------------------------------------------------------------
+
+LEAKS = pytest.mark.xfail(strict=True, reason="what is raised beside Cancelled leaves the handler")
+
+
+async def fails_to_clean_up(_part: Part, _data: Any) -> None:
+    """Fail on being cancelled, while a task beside is cancelled as it should be."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.sleep_forever)
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ValueError
+
+
+def test_a_handler_that_fails_on_its_own_timeout_has_failed() -> None:
+    result, rows = run_request("hybrid", Part("b", fails_to_clean_up), timeout=0.5)
+    assert (result.value, result.at) == (None, 0.5)
+    assert rows == [("failed", "ExceptionGroup", 0.0, 0.0, 0.5)]
+
+
+@LEAKS
+@pytest.mark.parametrize("delivery", ["concurrent", "awaited"])
+def test_a_handler_that_fails_on_an_outer_timeout_does_not_make_its_caller_fail(
+    delivery: Any,
+) -> None:
+    facts = Facts()
+
+    async def asks_and_tells(part: Part, _data: Any) -> None:
+        await (part.ask("b", None, None) if delivery == "concurrent" else part.tell("news"))
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(delivery=delivery, observer=facts) as bus:
+            bus.register(Part("a", asks_and_tells))
+            bus.register(Part("b", fails_to_clean_up, hear=fails_to_clean_up))
+            bus.subscribe("b", "news")
+            await ask(bus, "a", timeout=0.5)
+
+    gl.run(main)
+    assert facts.requests("target", "outcome", "error", "finished_at")[0] == (
+        "a",
+        "timed_out",
+        None,
+        0.5,
+    )
+
+
+@LEAKS
+@pytest.mark.parametrize("how", ["unregistering", "leaving"])
+def test_a_handler_of_an_event_that_fails_on_being_cancelled_does_not_hurt_the_bus(
+    how: str,
+) -> None:
+    facts = Facts()
+
+    async def main() -> str:
+        async with gl.HybridCoordinator(grace=0.5, observer=facts) as bus:
+            bus.register(Part("b", hear=fails_to_clean_up))
+            bus.register(Part("c", sleeps(0.5)))
+            bus.subscribe("b", "news")
+            await bus.emit_event("news", None, "feed")
+            if how == "unregistering":
+                await gl.sleep(0.5)
+                bus.unregister("b")
+                await ask(bus, "c")
+        return "went on"
+
+    assert gl.run(main).value == "went on"
+    assert facts.deliveries("target", "finished_at") == [("b", 0.5)]
+    assert set(facts.requests("outcome")) <= {("answered",)}
 
 
 # --- deadlocked -----------------------------------------------------------------------------------
@@ -444,8 +520,11 @@ def test_what_is_open_at_the_horizon_is_pending_and_closed_as_nothing_else(
         ("a", "pending", None, 4.0),
         ("b", "pending", None, 0.0),
     ]
-    assert facts.deliveries("outcome", "finished_at") == [("pending", None)]
-    assert facts.closed == 1
+    # The old bus lets no event into the system while a chain is there: it is not under way yet.
+    deliveries = [] if architecture == "synchronous" else [("pending", None)]
+    assert facts.deliveries("outcome", "finished_at") == deliveries
+    assert facts.events("subscribers") == [(len(deliveries),)]
+    assert facts.times_closed == 1
 
 
 # --- request and call -----------------------------------------------------------------------------
@@ -632,6 +711,36 @@ def test_a_task_that_outlives_the_request_that_started_it_begins_chains_of_its_o
     assert chain == second
 
 
+@pytest.mark.xfail(strict=True, reason="a plain handler is not what its tasks are caused by")
+@pytest.mark.parametrize("kind", ["request", "event"])
+def test_a_task_that_a_plain_handler_starts_is_caused_by_what_was_handled(kind: str) -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery, gl.HybridCoordinator(observer=facts) as bus:
+
+            class Starter(gl.Component):
+                def process_request(self, request_type: str, data: Any, source: str) -> None:
+                    nursery.start_soon(ask, bus, "c", None, None, self.id)
+
+                def on_event(self, event_type: str, data: Any, source: str) -> None:
+                    nursery.start_soon(ask, bus, "c", None, None, self.id)
+
+            bus.register(Part("a"))
+            bus.register(Starter("b"))
+            bus.register(Part("c"))
+            bus.subscribe("a", "news")
+            bus.subscribe("b", "news")
+            await (ask(bus, "b") if kind == "request" else bus.emit_event("news", None, "feed"))
+            await gl.sleep(1.0)
+
+    gl.run(main)
+    handled = {(target, id) for target, id in facts.requests("target", "id") if target == "b"}
+    handled |= {(target, id) for target, id in facts.deliveries("target", "id") if target == "b"}
+    [cause] = [cause for source, cause in facts.requests("source", "cause") if source == "b"]
+    assert handled == {("b", cause)}
+
+
 def test_two_buses_keep_their_chains_apart() -> None:
     upper, lower = Facts(), Facts()
 
@@ -675,6 +784,18 @@ def test_a_request_keeps_the_time_at_which_it_was_meant_to_be_sent(
     assert facts.requests("intended_at", "sent_at") == [(0.25, 1.0), (1.0, 1.0)]
 
 
+def test_a_request_to_nobody_keeps_the_time_at_which_it_was_meant_to_be_sent() -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(observer=facts) as bus:
+            await gl.sleep(1.0)
+            await bus.request("nobody", "ask", None, "client", intended_at=0.25)
+
+    gl.run(main)
+    assert facts.requests("intended_at", "sent_at", "finished_at") == [(0.25, 1.0, 1.0)]
+
+
 def test_times_count_from_the_opening_of_the_bus() -> None:
     facts = Facts()
 
@@ -688,6 +809,41 @@ def test_times_count_from_the_opening_of_the_bus() -> None:
     result = gl.run(main)
     assert (result.value, result.at) == (0.5, 10.5)
     assert facts.requests("outcome", "sent_at", "finished_at") == [("timed_out", 0.0, 0.5)]
+
+
+@pytest.mark.parametrize("architecture", HYBRIDS)
+def test_a_bus_works_on_the_real_clock(architecture: str) -> None:
+    facts = Facts()
+
+    async def main() -> Any:
+        async with gl.ARCHITECTURES[architecture](observer=facts) as bus:
+            bus.register(Part("b", sleeps(0.01)))
+            bus.register(Part("slow", sleeps(60.0)))
+            await ask(bus, "slow", timeout=0.01)
+            return await ask(bus, "b", "sent", timeout=60.0)
+
+    assert gl.run(main, clock="real").value == "sent"
+    assert facts.requests("target", "outcome") == [("slow", "timed_out"), ("b", "answered")]
+    assert facts.trace().manifest.clock == "real"
+
+
+@pytest.mark.parametrize("architecture", HYBRIDS)
+def test_a_bus_works_in_any_trio_run(architecture: str) -> None:
+    facts = Facts()
+
+    async def main() -> Any:
+        async with gl.ARCHITECTURES[architecture](observer=facts) as bus:
+            bus.register(Part("b", sleeps(0.25)))
+            bus.register(Part("slow", sleeps(60.0)))
+            await ask(bus, "slow", timeout=0.5)
+            return await ask(bus, "b", "sent")
+
+    assert trio.run(main, clock=MockClock(autojump_threshold=0)) == "sent"
+    assert facts.requests("target", "outcome", "finished_at") == [
+        ("slow", "timed_out", 0.5),
+        ("b", "answered", 0.75),
+    ]
+    assert facts.trace().manifest.seed is None
 
 
 # --- plain, async and decorated handlers ----------------------------------------------------------
@@ -768,6 +924,23 @@ def test_a_decorated_handler_that_waits_is_under_the_timeout(architecture: str) 
     assert rows == [("timed_out", None, 0.0, 0.0, 0.5)]
 
 
+@pytest.mark.xfail(strict=True, reason="the reply is a coroutine that nobody awaits")
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.parametrize("architecture", gl.ARCHITECTURES)
+def test_what_a_plain_handler_returns_is_awaited_if_it_can_be(architecture: str) -> None:
+    class Delegating(gl.Component):
+        def process_request(self, request_type: str, data: Any, source: str) -> Awaitable[Any]:
+            return self._serve(data)
+
+        async def _serve(self, data: Any) -> Any:
+            await gl.sleep(0.5)
+            return data
+
+    result, rows = run_request(architecture, Delegating("b"))
+    assert (result.value, result.at) == ("sent", 0.5)
+    assert rows == [("answered", None, 0.0, 0.0, 0.5)]
+
+
 def test_a_plain_handler_waits_for_admission_like_any_other() -> None:
     facts = Facts()
 
@@ -791,98 +964,3 @@ def test_a_plain_handler_waits_for_admission_like_any_other() -> None:
         ("timed_out", 0.0, None, 0.5),
         ("answered", 0.5, 1.0, 1.0),
     ]
-
-
-# --- interrupts -----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Python's own handling of SIGINT, which a test runner's worker may have switched off."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-async def kills(_part: Part, _data: Any) -> None:
-    await gl.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGINT)
-    await gl.sleep(9.0)
-
-
-class KilledPlainly(gl.Component):
-    def process_request(self, request_type: str, data: Any, source: str) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-        sum(range(1000))  # the signal arrives somewhere in here
-
-    def on_event(self, event_type: str, data: Any, source: str) -> None:
-        self.process_request(event_type, data, source)
-
-
-def run_until(
-    architecture: str, component: gl.Component, error: type[BaseException], *, by: str
-) -> Facts:
-    """Let a message reach component b, beside one that waits; the error comes out of the run."""
-    facts = Facts()
-
-    async def main() -> None:
-        async with gl.ARCHITECTURES[architecture](observer=facts) as bus:
-            bus.register(component)
-            bus.register(Part("relay", asks("b", after=0.25)))
-            bus.register(Part("slow", sleeps(9.0)))
-            bus.subscribe("b", "news")
-            async with trio.open_nursery() as nursery:
-                if not architecture.startswith("synchronous"):
-                    nursery.start_soon(asking(bus, "slow", timeout=None))
-                if by == "request":
-                    nursery.start_soon(asking(bus, "relay", timeout=None))
-                else:
-                    nursery.start_soon(bus.emit_event, "news", None, "feed")
-                await trio.sleep_forever()
-
-    with pytest.raises(error) as caught:
-        gl.run(main)
-    assert type(caught.value) is error
-    return facts
-
-
-def interrupted(architecture: str, kind: str, by: str) -> Any:
-    in_a_group = architecture.startswith("synchronous") and kind == "SystemExit"
-    mark = pytest.mark.xfail(strict=True, reason="run() leaves SystemExit inside the group")
-    return pytest.param(architecture, kind, by, marks=[mark] if in_a_group else [])
-
-
-INTERRUPTS: dict[str, tuple[Callable[[], gl.Component], type[BaseException]]] = {
-    "signal": (lambda: Part("b", kills, hear=kills), KeyboardInterrupt),
-    "signal in a plain handler": (lambda: KilledPlainly("b"), KeyboardInterrupt),
-    "KeyboardInterrupt": (lambda: part_that_raises(KeyboardInterrupt()), KeyboardInterrupt),
-    "SystemExit": (lambda: part_that_raises(SystemExit(3)), SystemExit),
-}
-
-
-def part_that_raises(error: BaseException) -> Part:
-    return Part("b", raises(error), hear=raises(error))
-
-
-@pytest.mark.usefixtures("interruptible")
-@pytest.mark.parametrize(
-    ("architecture", "kind", "by"),
-    [
-        interrupted(architecture, kind, by)
-        for architecture in gl.ARCHITECTURES
-        for kind in INTERRUPTS
-        for by in ("request", "event")
-    ],
-)
-def test_an_interrupt_comes_out_of_the_run_with_all_records_closed(
-    architecture: str, kind: str, by: str
-) -> None:
-    make, error = INTERRUPTS[kind]
-    facts = run_until(architecture, make(), error, by=by)
-    assert facts.closed == 1
-    waiting = [] if architecture.startswith("synchronous") else ["slow"]
-    hit = ["b", "relay"] if by == "request" else []
-    assert sorted(facts.requests("target")) == [(id,) for id in hit + waiting]
-    assert len(facts.deliveries()) == len(facts.events()) == (by == "event")
-    outcomes = {*facts.requests("outcome"), *facts.deliveries("outcome")}
-    assert outcomes == {("cancelled",)}

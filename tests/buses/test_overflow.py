@@ -8,7 +8,7 @@ import trio
 import genesis_lab as gl
 from genesis_lab.errors import InvalidSetting
 from tests.facts import Facts
-from tests.parts import Part, ask, sleeps
+from tests.parts import Part, answers, ask, sleeps
 
 Overflow = Literal["drop_oldest", "drop_newest", "block", "reject"]
 
@@ -221,6 +221,29 @@ def test_unregistering_the_subscriber_frees_the_emitter_that_it_blocks() -> None
 
     assert gl.run(main).value == 0.5
     assert facts.deliveries("outcome", "finished_at") == [("cancelled", 0.5)] * 3
+
+
+@pytest.mark.xfail(strict=True, reason="the event is delivered to a component that has left")
+def test_a_subscriber_that_leaves_while_the_emitter_is_blocked_misses_the_event() -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(overflow="block", inbox_capacity=1, observer=facts) as bus:
+            for id in ("slow", "quick"):
+                bus.register(Part(id, hear=sleeps(1.0) if id == "slow" else answers))
+                bus.subscribe(id, "news")
+            async with trio.open_nursery() as nursery:
+                for number in range(3):
+                    nursery.start_soon(bus.emit_event, "news", number, "feed")
+                    await gl.sleep(0.0625)
+                bus.unregister("quick")
+            await bus.drain()
+
+    gl.run(main)
+    assert [row for row in facts.deliveries("target", "outcome") if row[0] == "quick"] in (
+        [("quick", "handled")] * 2,
+        [("quick", "handled")] * 2 + [("quick", "cancelled")],
+    )
 
 
 # --- a blocked emit in a cycle --------------------------------------------------------------------
