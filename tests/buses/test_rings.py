@@ -279,6 +279,30 @@ def test_waiting_for_a_slow_component_is_no_deadlock(architecture: str) -> None:
     assert facts.deadlocks() == []
 
 
+@pytest.mark.parametrize("architecture", HYBRIDS)
+def test_a_wait_that_times_out_because_a_component_is_slow_is_no_deadlock(
+    architecture: str,
+) -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.ARCHITECTURES[architecture](observer=facts) as bus:
+            bus.register(Part("a", asks("slow", timeout=0.5)))
+            bus.register(Part("slow", sleeps(100.0)))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(asking(bus, "slow", timeout=2.0))
+                await gl.sleep(0.25)
+                nursery.start_soon(asking(bus, "a"))
+
+    gl.run(main)
+    assert facts.requests("source", "target", "outcome", "finished_at") == [
+        ("client", "slow", "timed_out", 2.0),
+        ("client", "a", "answered", 0.75),
+        ("a", "slow", "timed_out", 0.75),
+    ]
+    assert facts.deadlocks() == []
+
+
 def test_whoever_waits_for_a_ring_is_a_victim_and_no_deadlock_of_its_own() -> None:
     facts = Facts()
 
