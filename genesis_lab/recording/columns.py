@@ -28,7 +28,7 @@ class Column(ABC):
     """The field of a packed row that it comes from; None: one of its own name."""
 
     def of_packed(self, numbers: IntArray, words: Sequence[str | None]) -> Any:
-        """The column for a frame, from packed numbers and, for words, what each stands for."""
+        """The column of packed rows, for a frame: numbers and, for words, what they stand for."""
         raise NotImplementedError
 
     @abstractmethod
@@ -53,8 +53,8 @@ class Numbers(Column):
         self.arrow = pa.from_numpy_dtype(self.dtype)
 
     def of_packed(self, numbers: Any, words: Sequence[str | None]) -> Any:
-        """The numbers, as wide as the column."""
-        return numbers.astype(self.dtype, copy=False)
+        """The numbers themselves."""
+        return numbers
 
     def to_arrow(self, values: "pd.Series[Any]") -> pa.Array:
         """The numbers, with NaN as such."""

@@ -21,7 +21,7 @@ def frame_of_rows(table: Table, rows: Sequence[RowArray], words: Words) -> pd.Da
     fields = _unpack(rows)
     if not (fields["id"][1:] > fields["id"][:-1]).all():
         order = fields["id"].argsort(kind="stable")  # fast where little is out of order
-        fields = {field: numbers[order] for field, numbers in fields.items()}
+        fields = {name: numbers[order] for name, numbers in fields.items()}
     columns = {
         name: column.of_packed(fields[column.packed_in or name], words.get(name, ()))
         for name, column in table.columns.items()
@@ -30,16 +30,19 @@ def frame_of_rows(table: Table, rows: Sequence[RowArray], words: Words) -> pd.Da
 
 
 def _unpack(rows: Sequence[RowArray]) -> dict[str, npt.NDArray[Any]]:
-    """The fields of packed rows, each in one array."""
-    dtype = rows[0].dtype
+    """The fields of packed rows, each in one array of 64-bit numbers, which can index others."""
+    dtypes = {name: field[0] for name, field in (rows[0].dtype.fields or {}).items()}
     length = sum(map(len, rows))
-    fields = {name: np.empty(length, dtype[name]) for name in dtype.names or ()}
+    fields = {
+        name: np.empty(length, np.float64 if dtype.kind == "f" else np.int64)
+        for name, dtype in dtypes.items()
+    }
     start = 0
     # Chunk by chunk, because all fields of a chunk are then copied while it is in the cache.
     for chunk in rows:
         end = start + len(chunk)
-        for name, values in fields.items():
-            values[start:end] = chunk[name]
+        for name, numbers in fields.items():
+            numbers[start:end] = chunk[name]
         start = end
     return fields
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import genesis_lab as gl
@@ -114,7 +114,6 @@ DEADLOCKS = st.builds(
 )
 
 
-@settings(deadline=None)  # five files are written and read, as fast as the disk is
 @given(
     routes=st.lists(st.tuples(NAMES, NAMES, NAMES), min_size=3, max_size=3),
     requests=st.dictionaries(IDS, REQUESTS),
