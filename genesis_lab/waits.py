@@ -98,14 +98,19 @@ class WaitForGraph:
         return deadlock
 
     def _add_victims(self, node: Node, stuck: set[Node]) -> None:
-        """Name whoever is now behind a deadlock: all new paths to one lead through `node`."""
+        """Name whoever is stuck since `node` waits, as a victim of what it waits for."""
         above = _reach([node], _waited_by)
-        behind = _reach([node], _waited_by, within=_sustained(_reach(above, _waits_on)))
+        all_stuck = _sustained(_reach(above, _waits_on))
+        newly_stuck = _reach([node], _waited_by, within=all_stuck)
         for deadlock, involved in self.standing.items():
-            if not stuck.isdisjoint(involved.members):
-                joined = sorted(other.id for other in behind - involved.members - involved.victims)
-                deadlock.victims += joined
-                involved.victims |= behind
+            behind = newly_stuck
+            if stuck.isdisjoint(involved.members):
+                # Not by way of the node: another place of something waited for was stuck before.
+                members = involved.members & all_stuck
+                behind = newly_stuck & _reach(members, _waited_by, within=all_stuck)
+            joined = behind - involved.members - involved.victims
+            deadlock.victims += sorted(other.id for other in joined)
+            involved.victims |= joined
 
 
 class Involved:
