@@ -88,7 +88,8 @@ class Component:
     """A part of the system under study: it serves requests and receives events.
 
     Subclass it and write either method or both, as `async def`, or as plain `def` where it never
-    waits: a plain one needs no timeout, so it is several times faster.
+    waits: a plain one needs no timeout, so it is several times faster. It is over before anything
+    else happens, so tasks that a plain `process_request` starts are caused by its caller.
 
     Attributes
     ----------

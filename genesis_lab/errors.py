@@ -4,6 +4,9 @@ The fields are the constructor's arguments, so that exceptions survive pickling 
 from a worker. This module imports nothing of the lab.
 """
 
+from collections.abc import Sequence
+from itertools import groupby
+
 
 class LabError(Exception):
     """The base of every error that the lab raises."""
@@ -73,8 +76,15 @@ class DeadlockDetected(RequestError):
         self.components = components
 
     def __str__(self) -> str:
-        cycle = " -> ".join((*self.components, self.components[0]))
-        return f"waiting would close a deadlock: {cycle}"
+        return f"waiting would close a deadlock: {as_cycle(self.components)}"
+
+
+def as_cycle(components: Sequence[str]) -> str:
+    """The members' components as a round trip: each once in a row, back to where it began."""
+    path = [name for name, _ in groupby(components)]
+    if len(path) == 1 or path[0] != path[-1]:
+        path.append(path[0])
+    return " -> ".join(path)
 
 
 class RequestRejected(RequestError):
@@ -100,6 +110,21 @@ class NotServed(LabError, NotImplementedError):
 
     def __str__(self) -> str:
         return f"{self.component!r} has no method for {self.type!r}"
+
+
+class PlainButAsync(LabError, TypeError):
+    """A method that looks plain returned a coroutine, too late to run it under a timeout."""
+
+    def __init__(self, method: object) -> None:
+        super().__init__(method)
+        self.method = method
+
+    def __str__(self) -> str:
+        name = getattr(self.method, "__qualname__", repr(self.method))
+        return (
+            f"{name} is a plain function but returned a coroutine: make it `async def`, "
+            "or wrap it with functools.wraps"
+        )
 
 
 # --- what an emitter may meet ---------------------------------------------------------------------
@@ -184,6 +209,17 @@ class BusNotOpen(LabError):
 
     def __str__(self) -> str:
         return f"this {self.bus} is not open: use it inside `async with {self.bus}(...) as bus`"
+
+
+class BusOpenedTwice(LabError):
+    """A bus is opened once: its ids and its clock begin then."""
+
+    def __init__(self, bus: str) -> None:
+        super().__init__(bus)
+        self.bus = bus
+
+    def __str__(self) -> str:
+        return f"this {self.bus} has been opened before: make a new one"
 
 
 class DrainInsideHandler(LabError):

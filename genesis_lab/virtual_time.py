@@ -20,6 +20,7 @@ from typing import Any, Generic, Literal, TypeVar
 import outcome
 import trio
 import trio._core._run as trio_run
+from trio.testing import active_thread_count
 
 from genesis_lab.errors import (
     InvalidSetting,
@@ -64,7 +65,8 @@ def run(
     main
         An async function without arguments.
     seed
-        Fixes the order in which ready tasks run and, through the workloads, all random draws.
+        Fixes the order in which ready tasks run and, through the workloads, all random draws; a
+        whole number of at least zero.
     horizon
         When to cut the run [s since its start].
     clock
@@ -74,12 +76,17 @@ def run(
     Raises
     ------
     InvalidSetting
-        The horizon is not positive, or there is no such clock.
+        The seed is negative, the horizon not positive, or there is no such clock.
     RealWaitUnderVirtualTime
         A task waits for a thread or for real I/O while the clock is virtual.
-    KeyboardInterrupt
+    KeyboardInterrupt, SystemExit
         As such, never inside an exception group.
+    StopRefused
+        The run was cut, and a task then waits for ever behind a cancellation shield (virtual clock;
+        the real one cannot know, and waits as well).
     """
+    if seed < 0:
+        raise InvalidSetting("seed", seed, "a whole number >= 0")
     if not horizon > 0:
         raise InvalidSetting("horizon", horizon, "seconds > 0")
     check_choice("clock", clock, tuple(_CLOCKS))
@@ -90,6 +97,8 @@ def run(
     except BaseExceptionGroup as group:
         if group.subgroup(KeyboardInterrupt):
             raise KeyboardInterrupt from group
+        if exit_request := group.subgroup(SystemExit):
+            raise _leaf(exit_request) from group
         if group.subgroup(StopRefused):
             raise StopRefused(lab_clock.ended_at) from group
         raise
@@ -189,7 +198,6 @@ class VirtualClock(LabClock):
         """Remember the runner: it knows whether anything real is waited for."""
         self._runner = trio_run.GLOBAL_RUN_CONTEXT.runner
         self._calls = self._runner.entry_queue
-        self._threads = trio.to_thread.current_default_thread_limiter()
 
     def current_time(self) -> float:
         """Virtual seconds since the start."""
@@ -218,7 +226,7 @@ class VirtualClock(LabClock):
         """Move time to the next timer; 0, since virtual time is never waited for."""
         if self._runner.waiting_for_idle:
             return _WALL_POLL  # trio then wakes wait_all_tasks_blocked() instead of sleeping
-        if self._threads.borrowed_tokens or self._waits_for_io():
+        if active_thread_count() or self._waits_for_io():
             return self._refuse_real_wait()
         if self._calls.queue or self._calls.idempotent_queue:
             return 0  # a call from outside the tasks (run_sync_soon) is about to be made
@@ -254,8 +262,6 @@ class VirtualClock(LabClock):
 
     def _stall(self) -> float:
         """Quiescent: nothing can run and no timer is pending."""
-        if any(map(_waits_for_thread, self._runner.tasks)):
-            return self._refuse_real_wait()
         if self.ended is None:
             self._cut("stalled")
         else:
@@ -324,6 +330,13 @@ class _Sleeper:
         return self.wake_at < other.wake_at
 
 
+def _leaf(exception: BaseException) -> BaseException:
+    """The first exception inside a group."""
+    while isinstance(exception, BaseExceptionGroup):
+        exception = exception.exceptions[0]
+    return exception
+
+
 def _leaves(task: trio.lowlevel.Task) -> Iterator[trio.lowlevel.Task]:
     """The tasks below `task`, itself included, that have no tasks of their own."""
     children = [child for nursery in task.child_nurseries for child in nursery.child_tasks]
@@ -331,12 +344,6 @@ def _leaves(task: trio.lowlevel.Task) -> Iterator[trio.lowlevel.Task]:
         yield task
     for child in children:
         yield from _leaves(child)
-
-
-def _waits_for_thread(task: trio.lowlevel.Task) -> bool:
-    """Whether the task waits in `trio.to_thread.run_sync`, under whatever limiter."""
-    code = trio.to_thread.run_sync.__code__
-    return any(frame.f_code is code for frame, _ in task.iter_await_frames())
 
 
 class _SeededPerThread:

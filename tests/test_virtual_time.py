@@ -502,9 +502,6 @@ def test_a_real_wait_is_an_error_that_says_what_to_do(
     assert str(caught.value) == refusal(what, 1.5)
 
 
-JUMPS_PAST = pytest.mark.xfail(strict=True, reason="virtual time jumps past such a thread")
-
-
 @pytest.mark.parametrize(
     ("wait", "what"),
     [
@@ -513,7 +510,6 @@ JUMPS_PAST = pytest.mark.xfail(strict=True, reason="virtual time jumps past such
             uses_a_thread_under_its_own_limit,
             "a thread",
             id="thread with its own limiter",
-            marks=JUMPS_PAST,
         ),
     ],
 )

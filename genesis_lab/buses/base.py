@@ -17,6 +17,7 @@ from trio.lowlevel import enable_ki_protection
 
 from genesis_lab import virtual_time
 from genesis_lab.buses.directory import Directory, RequestRoute, Topic
+from genesis_lab.buses.endings import ending_of
 from genesis_lab.buses.inflight import NO_CAUSE, Delivery, Emit, InFlight, Request
 from genesis_lab.buses.ledger import Ledger
 from genesis_lab.buses.mailbox import Inbox, Mailbox
@@ -24,7 +25,9 @@ from genesis_lab.buses.policies import Attempt, Policy, nest
 from genesis_lab.buses.unprotected import Handler, call_async, call_plain
 from genesis_lab.components import Admission, Component
 from genesis_lab.errors import (
+    AlreadyRegistered,
     BusNotOpen,
+    BusOpenedTwice,
     DrainInsideHandler,
     HandlerFailed,
     InvalidTimeout,
@@ -59,6 +62,7 @@ class Bus(ABC):
         # One variable per bus: a component of one bus may be a client of another one.
         self._serving: ContextVar[InFlight | None] = ContextVar("serving", default=None)
         self._is_open = False
+        self._was_opened = False
         self._is_stopped = False
 
     @property
@@ -68,10 +72,12 @@ class Bus(ABC):
 
     # --- opening and closing ----------------------------------------------------------------------
 
+    @enable_ki_protection
     async def __aenter__(self) -> Self:
         self._open()
         return self
 
+    @enable_ki_protection
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
@@ -99,6 +105,9 @@ class Bus(ABC):
             message.cancel()
 
     def _open(self) -> None:
+        if self._was_opened:
+            raise BusOpenedTwice(type(self).__name__)
+        self._was_opened = True
         clock = trio.lowlevel.current_clock()
         read = virtual_time.time_source()
         opened = read()
@@ -160,12 +169,15 @@ class Bus(ABC):
         Raises
         ------
         AlreadyRegistered
-            Its id is taken.
+            Its id is taken, or it is on an open bus already.
         BusNotOpen
             The bus has not been opened, or was left.
         """
         if not self._is_open:
             raise BusNotOpen(type(self).__name__)
+        other = getattr(component, "bus", None)
+        if isinstance(other, Bus) and other._is_open and component.id in other.components():
+            raise AlreadyRegistered(component.id)
         self._directory.register(
             Mailbox(component, self._admission_of(component), self._new_inbox())
         )
@@ -295,6 +307,8 @@ class Bus(ABC):
             timeout = inf
         elif not timeout >= 0:
             raise InvalidTimeout(timeout)
+        if not self._is_open:
+            self._refuse_new_work()
         route = self._request_routes.get((source, target_id, request_type))
         if route is None:
             route = self._directory.request_route(source, target_id, request_type)
@@ -311,6 +325,8 @@ class Bus(ABC):
         raising: bool,
     ) -> Any:
         numbers = count(1)
+        if intended_at is None:
+            intended_at = self._now()  # of each attempt: what waits in between counts as latency
         attempt = Attempt(
             target=route.target,
             request_type=route.type,
@@ -343,6 +359,7 @@ class Bus(ABC):
         mailbox = route.mailbox
         if mailbox is None:
             self._report_unserved(route, Outcome.UNKNOWN_TARGET, intended_at, attempt)
+            await trio.lowlevel.checkpoint()  # so that asking in a loop can be cancelled
             outcome, result = Outcome.UNKNOWN_TARGET, None
         elif mailbox.serves_plainly and self._would_enter(mailbox):
             outcome, result = self._answer_plainly(route, mailbox, data, intended_at, attempt)
@@ -376,10 +393,15 @@ class Bus(ABC):
         return (None if caller.ended else caller), caller.id
 
     async def _refuse_when_closed(self) -> None:
-        """A bus that is left takes no new work, but what it still serves may go on asking."""
+        """After a cut everything is cancelled; else as `_refuse_new_work`."""
         if self._ledger.is_cut:
-            await trio.lowlevel.checkpoint()  # everything is cancelled after a cut
-        if self._is_stopped or self._sender()[0] is None:
+            await trio.lowlevel.checkpoint()
+        self._refuse_new_work()
+
+    def _refuse_new_work(self) -> None:
+        """A bus that is left takes no new work, but what it still serves may go on asking."""
+        is_new = self._sender()[0] is None
+        if not self._ledger.is_cut and (self._is_stopped or is_new):
             raise BusNotOpen(type(self).__name__)
 
     def _would_enter(self, mailbox: Mailbox) -> bool:
@@ -402,12 +424,11 @@ class Bus(ABC):
         try:
             result = call_plain(mailbox.component.process_request, route.type, data, route.source)
             outcome = ANSWERED
-        except Exception as exception:  # it is the component's, and an outcome
-            result, error, outcome = exception, type(exception).__name__, Outcome.FAILED
-            log.info("%s failed on %s", route.target, route.type, exc_info=exception)
-        except BaseException as exception:
-            error = type(exception).__name__
-            raise
+        except BaseException as exception:  # noqa: BLE001  # `outward` goes on
+            result = exception
+            outcome, error, outward = ending_of(exception, route)
+            if outward is not None:
+                raise outward from None
         finally:
             self._report_at_once(route, outcome, error, intended_at, sent_at, sent_at, attempt)
         return outcome, result
@@ -478,16 +499,15 @@ class Bus(ABC):
                 outcome = message.completed
             if scope.cancelled_caught:
                 outcome = message.abandoned if message.gone else Outcome.TIMED_OUT
-        except Exception as exception:  # it is the component's, and an outcome
-            result, error = exception, type(exception).__name__
-            outcome = message.refused if message.was_refused else Outcome.FAILED
-            log.info("%s failed on %s", message.place(), route.type, exc_info=exception)
-        except BaseException as exception:
-            if not isinstance(exception, trio.Cancelled):
-                error = type(exception).__name__
-            elif message.has_expired:
+        except BaseException as exception:  # noqa: BLE001  # `outward` goes on
+            result = exception
+            outcome, error, outward = ending_of(exception, route)
+            if message.was_refused:
+                outcome = message.refused
+            elif outcome is CANCELLED and error is None and message.has_expired:
                 outcome = Outcome.TIMED_OUT  # at the same instant as a deadline further out
-            raise
+            if outward is not None:
+                raise outward from None
         finally:
             self._ledger.close(message, outcome, error)
         return outcome, result

@@ -1,5 +1,7 @@
 """Who is on the bus, who receives what, and the routes that messages take, interned."""
 
+from trio.lowlevel import enable_ki_protection
+
 from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.buses.policies import Policy
 from genesis_lab.errors import AlreadyRegistered, NotRegistered
@@ -63,6 +65,7 @@ class Directory:
     def unregister(self, component_id: str) -> Mailbox:
         """Remove a component and its subscriptions; the mailbox that it had."""
         mailbox = self.mailbox(component_id)
+        mailbox.is_registered = False
         del self.mailboxes[component_id]
         for subscribers in self._subscribers.values():
             subscribers.pop(component_id, None)
@@ -95,6 +98,7 @@ class Directory:
         for route in self.request_routes.values():
             route.policies = self._policies_for(route)
 
+    @enable_ki_protection
     def request_route(self, source: str, target: str, request_type: str) -> RequestRoute:
         """A request's route, new ones announced."""
         key = (source, target, request_type)

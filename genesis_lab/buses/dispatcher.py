@@ -6,7 +6,6 @@ deliveries of a subscriber are handled one at a time, in order; subscribers do n
 another.
 """
 
-import logging
 from collections import deque
 from contextvars import ContextVar
 from functools import partial
@@ -15,6 +14,7 @@ from math import isnan
 import trio
 from trio.lowlevel import enable_ki_protection
 
+from genesis_lab.buses.endings import ending_of
 from genesis_lab.buses.inflight import Delivery, InFlight
 from genesis_lab.buses.ledger import Ledger
 from genesis_lab.buses.mailbox import Inbox, Mailbox
@@ -24,8 +24,6 @@ from genesis_lab.messages import Outcome
 
 # An enum's member costs a look-up each time it is named.
 HANDLED, CANCELLED = Outcome.HANDLED, Outcome.CANCELLED
-
-log = logging.getLogger("genesis_lab.bus")
 
 
 class Dispatcher:
@@ -115,22 +113,20 @@ class Dispatcher:
         handler = mailbox.component.on_event
         outcome, error = CANCELLED, None
         delivery.started_at = self._ledger.now()
+        self._serving.set(delivery)
         try:
             if mailbox.handles_plainly:
                 call_plain(handler, route.type, delivery.emit.data, route.source)
             else:
-                self._serving.set(delivery)
                 await watch_first_step(
                     call_async(handler, route.type, delivery.emit.data, route.source),
                     partial(self._hand_over, delivery, scope),
                 )
             outcome = HANDLED
-        except Exception as exception:  # it is the component's, and an outcome
-            outcome, error = Outcome.FAILED, type(exception).__name__
-            log.info("%s failed on %s", route.target, route.type, exc_info=exception)
-        except BaseException as exception:
-            error = None if isinstance(exception, trio.Cancelled) else type(exception).__name__
-            raise
+        except BaseException as exception:  # noqa: BLE001  # `outward` goes on
+            outcome, error, outward = ending_of(exception, route)
+            if outward is not None:
+                raise outward from None
         finally:
             mailbox.gate.leave(delivery)
             self._finish(delivery, outcome, error)

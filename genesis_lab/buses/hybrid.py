@@ -11,6 +11,7 @@ from trio.lowlevel import enable_ki_protection
 from genesis_lab.buses.base import Bus
 from genesis_lab.buses.directory import Topic
 from genesis_lab.buses.dispatcher import Dispatcher
+from genesis_lab.buses.endings import is_cancellation
 from genesis_lab.buses.inflight import Delivery, Emit
 from genesis_lab.buses.mailbox import Inbox
 from genesis_lab.components import Admission, Component
@@ -94,6 +95,7 @@ class HybridCoordinator(Bus):
 
     # --- the nursery ------------------------------------------------------------------------------
 
+    @enable_ki_protection
     async def __aenter__(self) -> Self:
         self._nursery_manager = trio.open_nursery()
         self._nursery = await self._nursery_manager.__aenter__()
@@ -101,6 +103,7 @@ class HybridCoordinator(Bus):
         self._dispatcher = Dispatcher(self._ledger, self._serving, self._nursery)
         return self
 
+    @enable_ki_protection
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
@@ -108,17 +111,22 @@ class HybridCoordinator(Bus):
         traceback: TracebackType | None,
     ) -> None:
         try:
-            try:
-                await super().__aexit__(exc_type, exc, traceback)
-            finally:
-                self._nursery.cancel_scope.cancel()
-                await self._nursery_manager.__aexit__(exc_type, exc, traceback)
-        except BaseExceptionGroup as group:
-            # Handlers' exceptions are outcomes, so what comes out is what the block raised, or an
-            # interrupt: neither should reach the caller inside a group that it did not make.
-            leaf = _only_leaf(group)
-            if leaf is not exc:
-                raise leaf from None
+            await super().__aexit__(exc_type, exc, traceback)
+        finally:
+            self._nursery.cancel_scope.cancel()
+            await self._leave_nursery(exc)
+
+    async def _leave_nursery(self, exc: BaseException | None) -> None:
+        """Wait for the nursery's tasks; raise nothing in a group that the caller did not make.
+
+        The nursery is not told of the block's own exception, which thus goes on as it is. Handlers'
+        exceptions are outcomes, so all that comes from the tasks is an interrupt.
+        """
+        try:
+            await self._nursery_manager.__aexit__(None, None, None)
+        except BaseException as failure:  # noqa: BLE001  # what is no cancellation goes on
+            if exc is None or not is_cancellation(failure):
+                raise _unwrapped(failure) from None
 
     async def _let_finish(self) -> None:
         with trio.move_on_after(self._grace):
@@ -187,6 +195,8 @@ class HybridCoordinator(Bus):
         for to in topic.subscribers:
             if emit.gone:
                 break
+            if not to[0].is_registered:
+                continue  # it left while the emitter was held up at another one
             inbox = to[0].inbox
             delivery = self._open_delivery(emit, to, sent_at)
             if not inbox.is_full:
@@ -220,9 +230,8 @@ class HybridCoordinator(Bus):
             raise
 
 
-def _only_leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The exception inside a group of one, however deep; else the group."""
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup) and len(found.exceptions) == 1:
-        found = found.exceptions[0]
-    return found
+def _unwrapped(exception: BaseException) -> BaseException:
+    """What is inside groups of one, however deep."""
+    while isinstance(exception, BaseExceptionGroup) and len(exception.exceptions) == 1:
+        exception = exception.exceptions[0]
+    return exception

@@ -8,7 +8,7 @@ from itertools import count
 import trio
 
 from genesis_lab.buses.inflight import InFlight, Queue
-from genesis_lab.errors import DeadlockDetected
+from genesis_lab.errors import DeadlockDetected, as_cycle
 from genesis_lab.messages import BrokenBy, Outcome
 from genesis_lab.observers import Observer
 from genesis_lab.waits import WaitForGraph
@@ -118,7 +118,7 @@ class Ledger:
         if self.observer is not None:
             self.observer.deadlock_formed(deadlock)
         log.warning(
-            "deadlock: %s", " -> ".join(deadlock.components), extra={"members": deadlock.members}
+            "deadlock: %s", as_cycle(deadlock.components), extra={"members": deadlock.members}
         )
         if self._refuses_deadlocks:
             resource.withdraw(message)

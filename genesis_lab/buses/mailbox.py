@@ -180,6 +180,7 @@ class Mailbox:
 
     def __init__(self, component: Component, admission: Admission, inbox: Inbox) -> None:
         self.component = component
+        self.is_registered = True
         self.gate = (ChainGate if admission.by_chain else Gate)(admission.capacity)
         self.inbox = inbox
         self.serves_plainly = not _is_async(component.process_request)

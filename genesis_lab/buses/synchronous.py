@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 from trio.lowlevel import enable_ki_protection
 
 from genesis_lab.buses.base import Bus
-from genesis_lab.buses.directory import RequestRoute, Topic
+from genesis_lab.buses.directory import RequestRoute
 from genesis_lab.buses.inflight import Delivery, Emit, InFlight, Request
 from genesis_lab.buses.mailbox import Gate, Inbox, Mailbox, Turns
 from genesis_lab.components import SERIAL, Admission, Component
@@ -115,14 +115,15 @@ class SynchronousBus(Bus):
             if not self._admit_to_system(emit):
                 await self._wait_for_system(emit)
             try:
-                await self._handle_in_turn(emit, topic)
+                await self._handle_in_turn(emit)
             finally:
                 self._leave_system(emit)
         finally:
             self._ledger.close(emit, emit.completed)
 
-    async def _handle_in_turn(self, emit: Emit, topic: Topic) -> None:
+    async def _handle_in_turn(self, emit: Emit) -> None:
         """Handle an event's deliveries one after another, in this task."""
+        topic = self._directory.topic(emit.route.source, emit.route.type)  # who is left by now
         turns = Turns()
         deliveries = [self._open_awaited(emit, to) for to in topic.subscribers]
         for delivery in deliveries:

@@ -8,9 +8,12 @@ here the protection ends, so that a handler that never waits can be interrupted.
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
+from types import CoroutineType
 from typing import Any
 
 from trio.lowlevel import disable_ki_protection
+
+from genesis_lab.errors import PlainButAsync
 
 Handler = Callable[[str, Any, str], Any]
 
@@ -18,7 +21,11 @@ Handler = Callable[[str, Any, str], Any]
 @disable_ki_protection
 def call_plain(handler: Handler, type: str, data: Any, source: str) -> Any:
     """Call a handler that never waits."""
-    return handler(type, data, source)
+    result = handler(type, data, source)
+    if isinstance(result, CoroutineType):
+        result.close()
+        raise PlainButAsync(handler)
+    return result
 
 
 @disable_ki_protection

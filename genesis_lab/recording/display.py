@@ -2,11 +2,12 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from html import escape
-from itertools import groupby
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+from genesis_lab.errors import as_cycle
 
 if TYPE_CHECKING:
     from genesis_lab.recording.trace import Trace
@@ -80,17 +81,11 @@ def _slowest(requests: pd.DataFrame) -> list[str]:
 
 def _deadlocks(deadlocks: pd.DataFrame) -> list[str]:
     shown = [
-        f"{_cycle(row['components'])}: formed at {row['formed_at']:.6g} s, {_end(row)}"
+        f"{as_cycle(row['components'])}: formed at {row['formed_at']:.6g} s, {_end(row)}"
         for row in deadlocks.head(_SHOWN).to_dict("records")
     ]
     more = len(deadlocks) - len(shown)
     return [*shown, f"and {more:,} more"] if more else shown
-
-
-def _cycle(components: Sequence[str]) -> str:
-    """The way round: a component that several members in a row are at stands there once."""
-    way = [name for name, _ in groupby(components)]
-    return " -> ".join(way if len(way) > 1 and way[0] == way[-1] else [*way, way[0]])
 
 
 def _end(deadlock: Mapping[Hashable, Any]) -> str:

@@ -295,9 +295,6 @@ def test_what_the_block_raises_comes_out_as_it_is(architecture: str) -> None:
     assert caught.value is error
 
 
-LOSES_GROUP = pytest.mark.xfail(strict=True, reason="the hybrid unwraps what it did not make")
-
-
 @pytest.mark.parametrize(
     ("architecture", "errors"),
     [
@@ -305,7 +302,6 @@ LOSES_GROUP = pytest.mark.xfail(strict=True, reason="the hybrid unwraps what it 
             architecture,
             errors,
             id=f"{architecture}-{len(errors)}",
-            marks=[LOSES_GROUP] if "hybrid" in architecture and len(errors) == 1 else [],
         )
         for architecture in gl.ARCHITECTURES
         for errors in ([ValueError("one")], [ValueError("one"), KeyError("two")])

@@ -415,7 +415,6 @@ def test_subscriber_that_leaves_while_others_are_served_misses_the_event(
     assert facts.events("subscribers", "finished_at") == [(2, 1.0)]
 
 
-@pytest.mark.xfail(strict=True, reason="the event is delivered to a component that has left")
 def test_subscriber_that_leaves_before_an_event_enters_the_system_does_not_get_it() -> None:
     heard: list[str] = []
 

@@ -78,12 +78,6 @@ def run_until(
     return facts
 
 
-def interrupted(architecture: str, kind: str, by: str) -> Any:
-    in_a_group = architecture.startswith("synchronous") and kind == "SystemExit"
-    mark = pytest.mark.xfail(strict=True, reason="run() leaves SystemExit inside the group")
-    return pytest.param(architecture, kind, by, marks=[mark] if in_a_group else [])
-
-
 INTERRUPTS: dict[str, tuple[Callable[[], gl.Component], type[BaseException]]] = {
     "signal": (lambda: Part("b", kills, hear=kills), KeyboardInterrupt),
     "signal in a plain handler": (lambda: KilledPlainly("b"), KeyboardInterrupt),
@@ -100,7 +94,7 @@ def part_that_raises(error: BaseException) -> Part:
 @pytest.mark.parametrize(
     ("architecture", "kind", "by"),
     [
-        interrupted(architecture, kind, by)
+        (architecture, kind, by)
         for architecture in gl.ARCHITECTURES
         for kind in INTERRUPTS
         for by in ("request", "event")
@@ -196,7 +190,6 @@ def what_is_wrong_with(facts: Facts) -> str:
     return ""
 
 
-@pytest.mark.xfail(strict=True, reason="opening, closing and new routes are not protected")
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("architecture", ["synchronous", "hybrid"])
 def test_a_signal_at_any_line_of_ours_comes_out_with_all_records_closed(architecture: str) -> None:

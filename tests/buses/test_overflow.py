@@ -223,7 +223,6 @@ def test_unregistering_the_subscriber_frees_the_emitter_that_it_blocks() -> None
     assert facts.deliveries("outcome", "finished_at") == [("cancelled", 0.5)] * 3
 
 
-@pytest.mark.xfail(strict=True, reason="the event is delivered to a component that has left")
 def test_a_subscriber_that_leaves_while_the_emitter_is_blocked_misses_the_event() -> None:
     facts = Facts()
 

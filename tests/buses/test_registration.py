@@ -53,7 +53,6 @@ def test_registering_the_same_component_twice_is_refused(architecture: str) -> N
     assert gl.run(main).value == "a component 'b' is already registered"
 
 
-@pytest.mark.xfail(strict=True, reason="a second bus takes the component away from the first")
 def test_a_component_belongs_to_one_open_bus() -> None:
     async def main() -> None:
         async with gl.HybridCoordinator() as one, gl.HybridCoordinator() as other:

@@ -430,7 +430,6 @@ def test_a_deadlock_broken_by_cancellation_says_so() -> None:
     assert facts.deadlocks("formed_at", "broken_at", "broken_by") == [(0.0, 3.0, "cancelled")]
 
 
-@pytest.mark.xfail(strict=True, reason="the component that closes the cycle is named twice")
 def test_the_refusal_names_the_cycle() -> None:
     async def calls_a(part: Part, data: Any) -> str:
         with pytest.raises(gl.DeadlockDetected) as caught:

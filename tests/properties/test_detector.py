@@ -1,6 +1,6 @@
 """The detector is exact: against the run itself, and against a brute force over its record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from math import isnan
@@ -116,10 +116,14 @@ def check_against_brute_force(it: Run) -> None:
 def may_have_waited_momentarily(it: Run, message: int) -> bool:
     """Whether somebody began and gave up a wait in one instant, which no brute force here sees."""
     row = it.history.messages[message]
-    return any(
-        isnan(other.started_at)
-        and other.sent_at == other.finished_at
-        and row.sent_at <= other.sent_at <= row.finished_at
-        for rows in (it.record.requests, it.record.deliveries)
-        for other in rows
-    )
+    return any(row.sent_at <= instant <= row.finished_at for instant in momentary_waits(it.record))
+
+
+def momentary_waits(record: PlainRecord) -> Iterator[float]:
+    for rows in (record.requests, record.deliveries):
+        for row in rows:
+            if isnan(row.started_at) and row.sent_at == row.finished_at:
+                yield row.sent_at
+    for event in record.events:
+        if event.subscribers == 0 and event.sent_at == event.finished_at:
+            yield event.sent_at

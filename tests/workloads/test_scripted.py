@@ -122,7 +122,8 @@ def test_failure_in_a_branch_ends_the_client_but_no_other() -> None:
 
 def test_error_that_no_script_asks_for_comes_out() -> None:
     system = System(components=(), clients=(Client((Wait(-1.0),)),))
-    with pytest.raises(gl.LabError, match=r"^seconds=-1\.0: expected a number >= 0$"):
+    expected = pytest.RaisesExc(gl.LabError, match=r"^seconds=-1\.0: expected a number >= 0$")
+    with pytest.RaisesGroup(expected):
         run(system, gl.HybridCoordinator())
 
 
