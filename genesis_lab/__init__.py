@@ -14,6 +14,7 @@ The layers, from the bottom up; each imports only from those before it:
 What needs pandas or matplotlib is loaded when it is first used, so that a bus starts fast.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from genesis_lab.resilience import CircuitBreaker, Retry
 
 __version__ = "0.1.0"
+
+# Quiet unless the application says otherwise: without a handler, Python prints warnings to stderr.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _LOADED_ON_USE = {
     "Recorder": "genesis_lab.recording",

@@ -407,7 +407,7 @@ class Bus(ABC):
     def _would_enter(self, mailbox: Mailbox) -> bool:
         """Whether a request sent now would be served at once."""
         caller = self._serving.get()
-        return mailbox.gate.is_open_to(None if caller is None else caller.chain)
+        return mailbox.gate.is_open_to(None if caller is None or caller.ended else caller.chain)
 
     def _answer_plainly(
         self,
@@ -439,6 +439,7 @@ class Bus(ABC):
         """Report a request that nobody began to serve."""
         self._report_at_once(route, outcome, None, intended_at, self._now(), nan, attempt)
 
+    @enable_ki_protection
     def _report_at_once(
         self,
         route: RequestRoute,

@@ -97,9 +97,9 @@ class HybridCoordinator(Bus):
 
     @enable_ki_protection
     async def __aenter__(self) -> Self:
+        self._open()
         self._nursery_manager = trio.open_nursery()
         self._nursery = await self._nursery_manager.__aenter__()
-        self._open()
         self._dispatcher = Dispatcher(self._ledger, self._serving, self._nursery)
         return self
 
