@@ -1,0 +1,247 @@
+"""The command line: `genesis-lab`.
+
+What needs pandas or matplotlib is imported by the command that needs it, so that `--help` answers
+at once. Bad input ends in one line on stderr and an exit code other than 0, never in a traceback.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryFile
+from textwrap import fill
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from genesis_lab import ARCHITECTURES, __version__
+from genesis_lab.errors import LabError
+from genesis_lab.experiments import EXPERIMENTS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from genesis_lab.experiments.trading_day import Condition
+    from genesis_lab.workloads.ticks import Ticks
+    from genesis_lab.workloads.trading_day import TradingDayResult
+
+_NAME = "genesis-lab"
+_WIDTH = 100  # of what is printed: it goes into READMEs and mails
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+# typer has its own copy of click, under a private name; older ones have click itself.
+_UsageError: Any = typer.BadParameter.__base__
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+run = typer.Typer(rich_markup_mode=None)
+app.add_typer(run, name="run", help="Run an experiment; `list` shows which there are.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line, `sys.argv` unless told; the exit code."""
+    try:
+        return app(arguments, prog_name=_NAME, standalone_mode=False) or 0
+    except _UsageError as error:
+        return _complain(error.format_message(), code=2)
+    except LabError as error:
+        return _complain(str(error), code=1)
+    except OSError as error:
+        return _complain(": ".join(filter(None, (error.filename, error.strerror))), code=1)
+
+
+def _complain(message: str, *, code: int) -> int:
+    typer.echo(f"{_NAME}: {message}", err=True)
+    return code
+
+
+@app.callback(invoke_without_command=True)
+def _top(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Run the same components on several message buses, and see where each deadlocks and why."""
+    if version:
+        typer.echo(f"{_NAME} {__version__}")
+    else:
+        _help_without_command(context)
+
+
+@run.callback(invoke_without_command=True)
+def _run(context: typer.Context) -> None:
+    _help_without_command(context)
+
+
+def _help_without_command(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command("list")
+def list_experiments() -> None:
+    """Show what can be run, each with its question."""
+    width = max(map(len, EXPERIMENTS))
+    for name, question in EXPERIMENTS.items():
+        typer.echo(f"{name:<{width}}  {question}")
+
+
+@run.command("trading-day", short_help=EXPERIMENTS["trading-day"])
+def run_trading_day(
+    ticks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Recorded trades to replay, plain, gzip or zip.",
+            show_default="the synthetic sample",
+        ),
+    ] = None,
+    tick_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="How to read them: binance-websocket, binance-aggtrades or plain.",
+            show_default="the first lines tell",
+        ),
+    ] = None,
+    architecture: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"A bus to run on; may be repeated. One of {', '.join(ARCHITECTURES)}.",
+            show_default="synchronous and hybrid",
+        ),
+    ] = None,
+    admission: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="How many messages a component takes at once; may be repeated. One of serial, "
+            "call_chain, re_entrant. Synchronous buses are serial, whatever this says.",
+            show_default="serial and call_chain",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Fixes all random draws.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where to save the frames, the summary and a timeline of each run."
+        ),
+    ] = None,
+) -> None:
+    """Replay recorded ticks through the trading system, bus by bus, and compare."""
+    try:
+        _compare_trading_days(
+            ticks,
+            tick_format,
+            architecture or ["synchronous", "hybrid"],
+            admission or ["serial", "call_chain"],
+            seed,
+            out,
+        )
+    except KeyboardInterrupt:
+        finished = "" if out is None else f"; what was finished is in {out}"
+        raise typer.Exit(_complain(f"interrupted{finished}", code=_INTERRUPTED)) from None
+
+
+def _compare_trading_days(
+    path: Path | None,
+    tick_format: str | None,
+    architectures: Sequence[str],
+    admissions: Sequence[str],
+    seed: int,
+    out: Path | None,
+) -> None:
+    import pandas as pd
+
+    from genesis_lab.experiments import trading_day
+    from genesis_lab.workloads.ticks import read_ticks
+
+    conditions = trading_day.conditions(architectures, admissions)
+    if out is not None:
+        _check_writable(out)
+    known_format: Any = tick_format  # read_ticks says so if it is not
+    ticks = read_ticks(path or trading_day.sample_ticks(), format=known_format)
+    typer.echo(f"{ticks.source}: {ticks.report}\n")
+    measured, verdicts, cpu_times = {}, {}, {}
+    for condition in conditions:
+        day, cpu_times[condition.name] = _replay(ticks, condition, seed)
+        measured[condition.name] = trading_day.measure(day)
+        verdicts[condition.name] = trading_day.verdict(day.trace)
+        if out is not None:
+            _save_day(out, condition, day, ticks)
+            _save_summary(out, pd.DataFrame(measured).T, verdicts)
+    summary = pd.DataFrame(measured).T.assign(cpu_time=pd.Series(cpu_times))
+    typer.echo(_as_text(summary, verdicts))
+    if out is not None:
+        typer.echo(f"\nsaved in {out}")
+
+
+def _check_writable(folder: Path) -> None:
+    """Before minutes are spent on what cannot be saved."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=folder):
+        pass
+
+
+def _replay(ticks: "Ticks", condition: "Condition", seed: int) -> tuple["TradingDayResult", float]:
+    """The day, and its CPU time [s]."""
+    from tqdm import tqdm
+
+    from genesis_lab.experiments.trading_day import replay
+
+    # disable=None: no bar where stderr is not a terminal.
+    with tqdm(
+        total=len(ticks.frame), desc=condition.name, unit="tick", leave=False, disable=None
+    ) as bar:
+        began = time.process_time()
+        day = replay(ticks, condition, seed=seed, progress=bar.update)
+        return day, time.process_time() - began
+
+
+def _save_day(out: Path, condition: "Condition", day: "TradingDayResult", ticks: "Ticks") -> None:
+    """The frames and a timeline of one run."""
+    from genesis_lab import plots
+    from genesis_lab.experiments.trading_day import telling_window
+
+    trace = day.trace
+    trace.save(out / condition.name)
+    start, end = telling_window(trace)
+    ax = plots.plot_timeline(
+        trace.requests,
+        trace.deliveries,
+        events=trace.events,
+        deadlocks=trace.deadlocks,
+        start=start,
+        end=end,
+    )
+    with plots.paper():
+        ax.set_title(condition.name)
+    plots.save_figure(
+        plots.figure_of(ax),
+        out / f"timeline-{condition.name}",
+        data=plots.timeline_segments(
+            trace.requests, trace.deliveries, events=trace.events, start=start, end=end
+        ),
+        provenance=plots.provenance_of(
+            trace, ticks=ticks.source, admission=condition.admission, start=start, end=end
+        ),
+    )
+
+
+def _save_summary(out: Path, measured: "pd.DataFrame", verdicts: Mapping[str, str]) -> None:
+    from genesis_lab.recording.manifest import replace_file
+
+    csv = measured.to_csv(index_label="condition", lineterminator="\n")
+    replace_file(out / "summary.csv", csv.encode())
+    replace_file(out / "summary.md", f"{_as_text(measured, verdicts)}\n".encode())
+
+
+def _as_text(measured: "pd.DataFrame", verdicts: Mapping[str, str]) -> str:
+    """A table, and a sentence on each of its columns."""
+    from genesis_lab.experiments.tables import as_markdown
+    from genesis_lab.experiments.trading_day import table
+
+    sentences = (
+        fill(f"- {name}: {verdict}", width=_WIDTH, subsequent_indent="  ")
+        for name, verdict in verdicts.items()
+    )
+    return "\n".join([as_markdown(table(measured), width=_WIDTH), "", *sentences])
