@@ -11,85 +11,17 @@ The layers, from the bottom up; each imports only from those before it:
 - `workloads`: components and traffic, from scripts to a trading day.
 - `plots`, `cli`, `bench`: figures, the command line, measurements.
 
-What needs pandas or matplotlib is loaded when it is first used, so that a bus starts fast.
+Names are loaded when they are first used (`__init__.pyi` says from where): so the command line
+answers at once, and a bus starts without pandas and matplotlib.
 """
 
 import logging
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
-from genesis_lab.buses import ARCHITECTURES, Bus, HybridCoordinator, SynchronousBus
-from genesis_lab.components import CALL_CHAIN, RE_ENTRANT, SERIAL, Admission, Component, pool
-from genesis_lab.errors import (
-    DeadlockDetected,
-    HandlerFailed,
-    InboxFull,
-    LabError,
-    RequestError,
-    RequestRejected,
-    RequestTimedOut,
-    TargetGone,
-    UnknownTarget,
-)
-from genesis_lab.messages import Deadlock, Outcome
-from genesis_lab.observers import Observer
-from genesis_lab.virtual_time import RunResult, run, sleep
-
-if TYPE_CHECKING:
-    from genesis_lab.recording import Recorder, Trace
-    from genesis_lab.resilience import CircuitBreaker, Retry
+import lazy_loader
 
 __version__ = "0.1.0"
 
 # Quiet unless the application says otherwise: without a handler, Python prints warnings to stderr.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
-_LOADED_ON_USE = {
-    "Recorder": "genesis_lab.recording",
-    "Trace": "genesis_lab.recording",
-    "Retry": "genesis_lab.resilience",
-    "CircuitBreaker": "genesis_lab.resilience",
-}
-
-__all__ = [
-    "run",
-    "sleep",
-    "RunResult",
-    "Component",
-    "Admission",
-    "SERIAL",
-    "CALL_CHAIN",
-    "RE_ENTRANT",
-    "pool",
-    "HybridCoordinator",
-    "SynchronousBus",
-    "Bus",
-    "ARCHITECTURES",
-    "Recorder",
-    "Trace",
-    "Retry",
-    "CircuitBreaker",
-    "Outcome",
-    "Deadlock",
-    "Observer",
-    "LabError",
-    "RequestError",
-    "UnknownTarget",
-    "TargetGone",
-    "RequestTimedOut",
-    "HandlerFailed",
-    "DeadlockDetected",
-    "RequestRejected",
-    "InboxFull",
-]
-
-
-def __getattr__(name: str) -> Any:
-    module = _LOADED_ON_USE.get(name)
-    if module is None:
-        raise AttributeError(name=name, obj=import_module(__name__))
-    return getattr(import_module(module), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -20,7 +20,9 @@ from typing import Any, Generic, Literal, TypeVar
 import outcome
 import trio
 import trio._core._run as trio_run
-from trio.testing import active_thread_count
+
+# Public as trio.testing.active_thread_count, but trio.testing imports pytest where that is there.
+from trio._threads import active_thread_count
 
 from genesis_lab.errors import (
     InvalidSetting,

@@ -1,0 +1,52 @@
+from .buses import ARCHITECTURES, Bus, HybridCoordinator, SynchronousBus
+from .components import CALL_CHAIN, RE_ENTRANT, SERIAL, Admission, Component, pool
+from .errors import (
+    DeadlockDetected,
+    HandlerFailed,
+    InboxFull,
+    LabError,
+    RequestError,
+    RequestRejected,
+    RequestTimedOut,
+    TargetGone,
+    UnknownTarget,
+)
+from .messages import Deadlock, Outcome
+from .observers import Observer
+from .recording import Recorder, Trace
+from .resilience import CircuitBreaker, Retry
+from .virtual_time import RunResult, run, sleep
+
+__version__: str
+
+__all__ = [
+    "run",
+    "sleep",
+    "RunResult",
+    "Component",
+    "Admission",
+    "SERIAL",
+    "CALL_CHAIN",
+    "RE_ENTRANT",
+    "pool",
+    "HybridCoordinator",
+    "SynchronousBus",
+    "Bus",
+    "ARCHITECTURES",
+    "Recorder",
+    "Trace",
+    "Retry",
+    "CircuitBreaker",
+    "Outcome",
+    "Deadlock",
+    "Observer",
+    "LabError",
+    "RequestError",
+    "UnknownTarget",
+    "TargetGone",
+    "RequestTimedOut",
+    "HandlerFailed",
+    "DeadlockDetected",
+    "RequestRejected",
+    "InboxFull",
+]
