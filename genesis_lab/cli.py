@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genesis_lab import ARCHITECTURES, __version__
+from genesis_lab import __version__
 from genesis_lab.errors import LabError
 from genesis_lab.experiments import EXPERIMENTS
 
@@ -106,7 +106,8 @@ def run_trading_day(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help=f"A bus to run on; may be repeated. One of {', '.join(ARCHITECTURES)}.",
+            help="A bus to run on; may be repeated. One of synchronous, synchronous-component, "
+            "hybrid, hybrid-awaited, hybrid-raise.",
             show_default="synchronous and hybrid",
         ),
     ] = None,
@@ -214,7 +215,8 @@ def _save_day(out: Path, condition: "Condition", day: "TradingDayResult", ticks:
         end=end,
     )
     with plots.paper():
-        ax.set_title(condition.name)
+        look = plots.ARCHITECTURE_LOOKS[condition.architecture]
+        ax.set_title(condition.name, color=look.color)
     plots.save_figure(
         plots.figure_of(ax),
         out / f"timeline-{condition.name}",

@@ -60,7 +60,7 @@ class NoSample(LabError):
     """The sample of ticks is not where an installation or a checkout has it."""
 
     def __str__(self) -> str:
-        return "the sample of ticks is not installed: say which ticks to replay"
+        return "the sample of ticks is not installed: say which ticks to replay (--ticks FILE)"
 
 
 def sample_ticks() -> Path:

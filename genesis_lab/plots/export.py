@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib import __version__ as matplotlib_version
 from matplotlib.figure import Figure
 
+from genesis_lab import __version__
 from genesis_lab.plots.style import paper
 from genesis_lab.recording import Trace
 from genesis_lab.recording.manifest import replace_file
@@ -77,6 +79,7 @@ def provenance_of(trace: Trace, **parameters: object) -> dict[str, object]:
         "seed": manifest.seed,
         "versions": manifest.versions,
         "digest": trace.digest(),
+        "drawn_with": {"genesis_lab": __version__, "matplotlib": matplotlib_version},
         "parameters": parameters,
     }
 
