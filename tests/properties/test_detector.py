@@ -96,7 +96,7 @@ def check_against_brute_force(it: Run) -> None:
                 assert waiting != members, f"at {now} it had formed already: {row}"
             else:
                 assert bool(waiting) == (row in standing), f"at {now}: {row}"
-            if now == row.formed_at:
+            if now == row.formed_at and members <= set(state.nested):
                 assert waiting == members, f"it has not formed: {row}"
                 assert state.formed_at(members) == now
         for row in standing:
@@ -116,7 +116,10 @@ def check_against_brute_force(it: Run) -> None:
 def may_have_waited_momentarily(it: Run, message: int) -> bool:
     """Whether somebody began and gave up a wait in one instant, which no brute force here sees."""
     row = it.history.messages[message]
-    return any(row.sent_at <= instant <= row.finished_at for instant in momentary_waits(it.record))
+    return any(
+        row.sent_at <= instant and not row.finished_at < instant
+        for instant in momentary_waits(it.record)
+    )
 
 
 def momentary_waits(record: PlainRecord) -> Iterator[float]:
