@@ -161,7 +161,8 @@ def _compare_trading_days(
         _check_writable(out)
     known_format: Any = tick_format  # read_ticks says so if it is not
     ticks = read_ticks(path or trading_day.sample_ticks(), format=known_format)
-    typer.echo(f"{ticks.source}: {ticks.report}\n")
+    heading = _wrapped(f"{ticks.source}, seed {seed}: {ticks.report}")
+    typer.echo(f"{heading}\n")
     measured, verdicts, cpu_times = {}, {}, {}
     for condition in conditions:
         day, cpu_times[condition.name] = _replay(ticks, condition, seed)
@@ -169,7 +170,7 @@ def _compare_trading_days(
         verdicts[condition.name] = trading_day.verdict(day.trace)
         if out is not None:
             _save_day(out, condition, day, ticks)
-            _save_summary(out, pd.DataFrame(measured).T, verdicts)
+            _save_summary(out, heading, pd.DataFrame(measured).T, verdicts)
     summary = pd.DataFrame(measured).T.assign(cpu_time=pd.Series(cpu_times))
     typer.echo(_as_text(summary, verdicts))
     if out is not None:
@@ -229,12 +230,15 @@ def _save_day(out: Path, condition: "Condition", day: "TradingDayResult", ticks:
     )
 
 
-def _save_summary(out: Path, measured: "pd.DataFrame", verdicts: Mapping[str, str]) -> None:
+def _save_summary(
+    out: Path, heading: str, measured: "pd.DataFrame", verdicts: Mapping[str, str]
+) -> None:
     from genesis_lab.recording.manifest import replace_file
 
     csv = measured.to_csv(index_label="condition", lineterminator="\n")
     replace_file(out / "summary.csv", csv.encode())
-    replace_file(out / "summary.md", f"{_as_text(measured, verdicts)}\n".encode())
+    text = f"{heading}\n\n{_as_text(measured, verdicts)}\n"
+    replace_file(out / "summary.md", text.encode())
 
 
 def _as_text(measured: "pd.DataFrame", verdicts: Mapping[str, str]) -> str:
@@ -242,8 +246,16 @@ def _as_text(measured: "pd.DataFrame", verdicts: Mapping[str, str]) -> str:
     from genesis_lab.experiments.tables import as_markdown
     from genesis_lab.experiments.trading_day import table
 
-    sentences = (
-        fill(f"- {name}: {verdict}", width=_WIDTH, subsequent_indent="  ")
-        for name, verdict in verdicts.items()
-    )
+    sentences = (_wrapped(f"- {name}: {verdict}") for name, verdict in verdicts.items())
     return "\n".join([as_markdown(table(measured), width=_WIDTH), "", *sentences])
+
+
+def _wrapped(text: str) -> str:
+    """Lines that fit, with names and paths in one piece."""
+    return fill(
+        text,
+        width=_WIDTH,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

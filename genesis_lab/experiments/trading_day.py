@@ -190,7 +190,8 @@ def verdict(trace: Trace) -> str:
     lasted = (deadlocks["broken_at"] - deadlocks["formed_at"]).max()
     how = ", ".join(sorted(deadlocks["broken_by"].unique()))
     judgement = "; masked, not cured" if "timed_out" in how else ""
-    return f"{len(deadlocks):,} deadlocks, each broken ({how}) within {lasted:.3g} s{judgement}"
+    count = f"{len(deadlocks):,} deadlock{'s' * (len(deadlocks) > 1)}"
+    return f"{count}, broken ({how}) after at most {lasted:.3g} s{judgement}"
 
 
 def _cycle(trace: Trace, members: Iterable[int], components: Iterable[str]) -> str:
@@ -209,7 +210,7 @@ def _cycle(trace: Trace, members: Iterable[int], components: Iterable[str]) -> s
 def telling_window(trace: Trace) -> tuple[float, float]:
     """From just before the first signal until its trade, if there is one, has been notified [s]."""
     checks = trace.requests[trace.requests["request_type"] == CHECK_ORDER]
-    signal_at = checks["sent_at"].iloc[0] if len(checks) else _BEFORE
+    signal_at = float(checks["sent_at"].iloc[0]) if len(checks) else _BEFORE
     return signal_at - _BEFORE, signal_at + _AFTER
 
 
@@ -227,7 +228,9 @@ def table(measured: pd.DataFrame) -> pd.DataFrame:
         Texts: a row per measure, a column per condition. Of the outcomes, those that a condition
         has.
     """
-    short = measured.assign(digest=measured["digest"].str[:12])
+    short = measured.assign(
+        at=measured["at"].map("{:.3f}".format), digest=measured["digest"].str[:12]
+    )
     labels, rows = zip(*_rows(short), strict=True)
     return pd.DataFrame(rows, index=pd.Index(labels)).map(_text)
 
