@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -106,7 +106,7 @@ def run(
         raise
 
 
-async def sleep(seconds: float) -> None:
+def sleep(seconds: float) -> Coroutine[Any, Any, None]:
     """Sleep on the run's clock; several times cheaper than `trio.sleep` when it is virtual.
 
     Raises
@@ -117,10 +117,9 @@ async def sleep(seconds: float) -> None:
     if not seconds >= 0:
         raise InvalidSetting("seconds", seconds, "a number >= 0")
     clock = trio.lowlevel.current_clock()
-    if isinstance(clock, VirtualClock):
-        await clock.sleep(seconds)
-    else:
-        await trio.sleep(seconds)
+    # Returns the inner coroutine: one of its own would cost at each waking.
+    sleep_of = clock.sleep if isinstance(clock, VirtualClock) else trio.sleep
+    return sleep_of(seconds)
 
 
 def time_source() -> Callable[[], float]:
@@ -193,7 +192,7 @@ class VirtualClock(LabClock):
     def __init__(self, *, seed: int, horizon: float) -> None:
         super().__init__(seed=seed, horizon=horizon)
         self._now = 0.0
-        self._sleepers: list[_Sleeper] = []
+        self._sleepers: list[tuple[float, int, _Sleeper]] = []
         self._order = count()
 
     def start_clock(self) -> None:
@@ -214,15 +213,10 @@ class VirtualClock(LabClock):
         if seconds == 0:
             await trio.lowlevel.checkpoint()
             return
-        sleeper = _Sleeper(self._now + seconds, next(self._order), trio.lowlevel.current_task())
+        sleeper = _Sleeper(trio.lowlevel.current_task())
         if seconds < math.inf:
-            heapq.heappush(self._sleepers, sleeper)
-
-        def wake_for_cancellation(_raise_cancel: object) -> trio.lowlevel.Abort:
-            sleeper.task = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(wake_for_cancellation)
+            heapq.heappush(self._sleepers, (self._now + seconds, next(self._order), sleeper))
+        await trio.lowlevel.wait_task_rescheduled(sleeper.give_up)
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """Move time to the next timer; 0, since virtual time is never waited for."""
@@ -251,14 +245,14 @@ class VirtualClock(LabClock):
 
     def _next_wake(self) -> float:
         sleepers = self._sleepers
-        while sleepers and sleepers[0].task is None:
+        while sleepers and sleepers[0][2].task is None:
             heapq.heappop(sleepers)
-        return sleepers[0].wake_at if sleepers else math.inf
+        return sleepers[0][0] if sleepers else math.inf
 
     def _wake_sleepers(self) -> None:
         sleepers = self._sleepers
-        while sleepers and sleepers[0].wake_at <= self._now:
-            task = heapq.heappop(sleepers).task
+        while sleepers and sleepers[0][0] <= self._now:
+            task = heapq.heappop(sleepers)[2].task
             if task is not None:
                 trio.lowlevel.reschedule(task)
 
@@ -316,20 +310,18 @@ _CLOCKS: dict[str, type[LabClock]] = {"virtual": VirtualClock, "real": RealClock
 
 
 class _Sleeper:
-    """One sleeping task, ordered by when it wakes and then by when it fell asleep."""
+    """One sleeping task; the heap orders by when it wakes, and then by when it fell asleep."""
 
-    __slots__ = ("order", "task", "wake_at")
+    __slots__ = ("task",)
 
-    def __init__(self, wake_at: float, order: int, task: trio.lowlevel.Task) -> None:
-        self.wake_at = wake_at
-        self.order = order
+    def __init__(self, task: trio.lowlevel.Task) -> None:
         self.task: trio.lowlevel.Task | None = task
         """None once the sleep was cancelled."""
 
-    def __lt__(self, other: "_Sleeper") -> bool:
-        if self.wake_at == other.wake_at:
-            return self.order < other.order
-        return self.wake_at < other.wake_at
+    def give_up(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        """Be cancelled; the heap forgets it when its time comes."""
+        self.task = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
 
 def _leaf(exception: BaseException) -> BaseException:
@@ -354,6 +346,11 @@ class _SeededPerThread:
     def __init__(self, original: random.Random) -> None:
         self.original = original
         self.of_thread = threading.local()
+
+    def shuffle(self, tasks: list[trio.lowlevel.Task]) -> None:
+        """Shuffle what trio runs next: mostly one task, which takes no draw and should no time."""
+        if len(tasks) > 1:
+            self.__getattr__("shuffle")(tasks)
 
     def __getattr__(self, name: str) -> Any:
         generator = getattr(self.of_thread, "generator", None) or self.original

@@ -161,10 +161,14 @@ def _reach(
 
 def _plainly_live(resource: Resource) -> bool:
     """Whether some place's holders wait for nothing: the common case, seen without a search."""
-    return any(
-        all(not holder.children and holder.waiting_for is None for holder in holders)
-        for holders in resource.places()
-    )
+    # Loops, not any(all()): this is asked at each wait, and nested generators cost as much as it.
+    for holders in resource.places():
+        for holder in holders:
+            if holder.children or holder.waiting_for is not None:
+                break
+        else:
+            return True
+    return False
 
 
 def _sustained(candidates: set[Node]) -> set[Node]:

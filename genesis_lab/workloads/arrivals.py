@@ -8,7 +8,7 @@ from when it got round to sending would leave out the very wait that the bus has
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count, islice, takewhile
 from typing import Any, Protocol
@@ -104,14 +104,37 @@ class OpenLoop:
     arrivals: Arrivals
 
     async def run_on(self, bus: BusFace) -> None:
-        """Send every request in a task of its own."""
+        """Send every request when its time has come, however many are still open."""
         ask = self.ask
         stream = random_stream("arrivals", ask.source, ask.target, ask.request_type)
         began = bus.now()
+        due = (began + at for at in self.arrivals.times(stream))
         async with trio.open_nursery() as nursery:
-            for at in self.arrivals.times(stream):
-                await wait_until(bus, began + at)
-                nursery.start_soon(ask.send, bus, began + at)
+            nursery.start_soon(_Senders(bus, ask, due, nursery).take_turns)
+
+
+class _Senders:
+    """As many tasks as there are requests open at once, and one that waits for the next instant.
+
+    A task for each request would be simpler, and cost as much as the request itself.
+    """
+
+    def __init__(self, bus: BusFace, ask: Ask, due: Iterator[float], nursery: trio.Nursery) -> None:
+        self._bus = bus
+        self._ask = ask
+        self._due = due
+        self._nursery = nursery
+        self._waiting = 0
+
+    async def take_turns(self) -> None:
+        """Send at the next instant that nobody has taken, again and again."""
+        for at in self._due:
+            self._waiting += 1
+            await wait_until(self._bus, at)
+            self._waiting -= 1
+            if not self._waiting:
+                self._nursery.start_soon(self.take_turns)
+            await self._ask.send(self._bus, at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,9 +192,9 @@ class Publisher:
             await bus.emit_event(self.event_type, None, self.source, intended_at=began + at)
 
 
-async def wait_until(bus: BusFace, at: float) -> None:
+def wait_until(bus: BusFace, at: float) -> Awaitable[None]:
     """Sleep until an instant of the bus's clock; when it has passed, only let others run."""
-    await sleep(max(0.0, at - bus.now()))
+    return sleep(max(0.0, at - bus.now()))
 
 
 def _check_end(count: int | None, until: float | None) -> None:
