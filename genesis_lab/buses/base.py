@@ -356,16 +356,18 @@ class Bus(ABC):
         """One sending of a request, and so one record: the reply, None or an exception."""
         if not self._is_open:
             await self._refuse_when_closed()
+        parent, cause = self._sender()
         mailbox = route.mailbox
         if mailbox is None:
             self._report_unserved(route, Outcome.UNKNOWN_TARGET, intended_at, attempt)
             await trio.lowlevel.checkpoint()  # so that asking in a loop can be cancelled
             outcome, result = Outcome.UNKNOWN_TARGET, None
-        elif mailbox.serves_plainly and self._would_enter(mailbox):
-            outcome, result = self._answer_plainly(route, mailbox, data, intended_at, attempt)
+        elif mailbox.serves_plainly and self._would_enter(mailbox, parent):
+            outcome, result = self._answer_plainly(
+                route, mailbox, parent, cause, data, intended_at, attempt
+            )
         else:
             sent_at = self._now()
-            parent, cause = self._sender()
             if intended_at is None:
                 intended_at = sent_at
             request = Request(
@@ -404,15 +406,16 @@ class Bus(ABC):
         if not self._ledger.is_cut and (self._is_stopped or is_new):
             raise BusNotOpen(type(self).__name__)
 
-    def _would_enter(self, mailbox: Mailbox) -> bool:
+    def _would_enter(self, mailbox: Mailbox, parent: InFlight | None) -> bool:
         """Whether a request sent now would be served at once."""
-        caller = self._serving.get()
-        return mailbox.gate.is_open_to(None if caller is None or caller.ended else caller.chain)
+        return mailbox.gate.is_open_to(None if parent is None else parent.chain)
 
     def _answer_plainly(
         self,
         route: RequestRoute,
         mailbox: Mailbox,
+        parent: InFlight | None,
+        cause: int,
         data: Any,
         intended_at: float | None,
         attempt: int,
@@ -430,19 +433,26 @@ class Bus(ABC):
             if outward is not None:
                 raise outward from None
         finally:
-            self._report_at_once(route, outcome, error, intended_at, sent_at, sent_at, attempt)
+            self._report_at_once(
+                route, parent, cause, outcome, error, intended_at, sent_at, sent_at, attempt
+            )
         return outcome, result
 
     def _report_unserved(
         self, route: RequestRoute, outcome: Outcome, intended_at: float | None, attempt: int
     ) -> None:
         """Report a request that nobody began to serve."""
-        self._report_at_once(route, outcome, None, intended_at, self._now(), nan, attempt)
+        parent, cause = self._sender()
+        self._report_at_once(
+            route, parent, cause, outcome, None, intended_at, self._now(), nan, attempt
+        )
 
     @enable_ki_protection
     def _report_at_once(
         self,
         route: RequestRoute,
+        parent: InFlight | None,
+        cause: int,
         outcome: Outcome,
         error: str | None,
         intended_at: float | None,
@@ -454,7 +464,6 @@ class Bus(ABC):
         id = self._ledger.next_id()
         if self._observer is None or self._ledger.is_cut:
             return
-        parent, cause = self._sender()
         self._observer.request_ended(
             id,
             cause,

@@ -67,11 +67,10 @@ class SynchronousBus(Bus):
     ) -> Coroutine[Any, Any, Any]:
         return super()._send(route, data, inf, intended_at, raising, attempt)
 
-    def _would_enter(self, mailbox: Mailbox) -> bool:
-        is_new_chain = self._sender()[0] is None
-        if is_new_chain and self._system is not None and not self._system.is_open_to(None):
+    def _would_enter(self, mailbox: Mailbox, parent: InFlight | None) -> bool:
+        if parent is None and self._system is not None and not self._system.is_open_to(None):
             return False
-        return super()._would_enter(mailbox)
+        return super()._would_enter(mailbox, parent)
 
     def _admit(self, message: Request | Delivery) -> bool:
         return self._admit_to_system(message) and super()._admit(message)
