@@ -196,9 +196,11 @@ class History:
         yield from sorted(same, key=lambda r: (not r.sent_at <= now, r.sent_at, r.id))
 
     def _turns_before(self, row: DeliveryRow, now: float) -> Iterator[float]:
+        """When those ended that stood before this one in its line."""
         key = (lambda r: r.event) if self.rules.is_synchronous else self._target
         for other in self.record.deliveries:
-            if key(other) == key(row) and other.id != row.id and other.finished_at <= now:
+            stood_before = (other.sent_at, other.id) < (row.sent_at, row.id)
+            if key(other) == key(row) and stood_before and other.finished_at <= now:
                 yield other.finished_at
 
     def _target(self, row: DeliveryRow | RequestRow) -> str:

@@ -110,22 +110,25 @@ def check_against_brute_force(it: Run) -> None:
     for row in lasting:
         reported = set(row.victims)
         assert victims[id(row)] <= reported
-        assert all(may_have_waited_momentarily(it, v) for v in reported - victims[id(row)]), row
+        for victim in reported - victims[id(row)]:
+            assert may_have_waited_momentarily(it, victim, row), row
 
 
-def may_have_waited_momentarily(it: Run, message: int) -> bool:
-    """Whether somebody began and gave up a wait in one instant, which no brute force here sees."""
+def may_have_waited_momentarily(it: Run, message: int, deadlock: Deadlock) -> bool:
+    """Whether somebody began and ended a wait in one instant, which no brute force here sees."""
     row = it.history.messages[message]
     return any(
         row.sent_at <= instant and not row.finished_at < instant
-        for instant in momentary_waits(it.record)
+        for instant in momentary_waits(it.record, deadlock)
     )
 
 
-def momentary_waits(record: PlainRecord) -> Iterator[float]:
+def momentary_waits(record: PlainRecord, deadlock: Deadlock) -> Iterator[float]:
+    """When somebody gave a wait up at once, or began one just as the deadlock was broken."""
     for rows in (record.requests, record.deliveries):
         for row in rows:
-            if isnan(row.started_at) and row.sent_at == row.finished_at:
+            gave_up = isnan(row.started_at) and row.sent_at == row.finished_at
+            if gave_up or row.sent_at == deadlock.broken_at:
                 yield row.sent_at
     for event in record.events:
         if event.subscribers == 0 and event.sent_at == event.finished_at:
