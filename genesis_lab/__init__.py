@@ -9,7 +9,9 @@ The layers, from the bottom up; each imports only from those before it:
 - `resilience`: retry and circuit breaker, which may stand before requests.
 - `recording`: from what a bus reports to pandas frames, to files and back.
 - `workloads`: components and traffic, from scripts to a trading day.
-- `plots`, `cli`, `bench`: figures, the command line, measurements.
+- `experiments`: questions with their conditions, measures and verdicts.
+- `plots`: from frames to figures that can go in a paper.
+- `cli`, `bench`: the command line, and the benchmarks.
 
 Names are loaded when they are first used (`__init__.pyi` says from where): so the command line
 answers at once, and a bus starts without pandas and matplotlib.
