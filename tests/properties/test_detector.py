@@ -115,9 +115,9 @@ def check_against_brute_force(it: Run) -> None:
 
 
 def may_have_waited_momentarily(it: Run, message: int, deadlock: Deadlock) -> bool:
-    """Whether somebody began and ended a wait in one instant, which no brute force here sees."""
+    """Whether it was a victim within one instant only, which no brute force here sees."""
     row = it.history.messages[message]
-    return any(
+    return row.finished_at == deadlock.formed_at or any(
         row.sent_at <= instant and not row.finished_at < instant
         for instant in momentary_waits(it.record, deadlock)
     )
