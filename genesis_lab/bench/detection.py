@@ -1,5 +1,6 @@
 """What it costs to know who waits for whom, where nobody has to wait."""
 
+from collections.abc import Callable
 from functools import partial
 from time import process_time
 from typing import Any
@@ -67,26 +68,43 @@ def nested_request(coordinator: type[gl.HybridCoordinator], size: int) -> float:
     return on_real_clock(main)
 
 
-def _added(costs: Costs) -> float:
-    return 100 * (costs["nested request"] / costs["nested request, undetected"] - 1)
+def single_request(coordinator: type[gl.HybridCoordinator], size: int) -> float:
+    """A request from a client, to a component that is free."""
+
+    async def main() -> float:
+        async with coordinator() as bus:
+            bus.register(Answers("back"))
+            began = process_time()
+            for _ in range(size):
+                await bus.request("back", "work", None, "client")
+            return (process_time() - began) / size
+
+    return on_real_clock(main)
+
+
+def _added(work: str) -> Callable[[Costs], float]:
+    return lambda costs: 100 * (costs[work] / costs[f"{work}, undetected"] - 1)
 
 
 FAMILY = Family(
     contenders={
+        "request": partial(single_request, gl.HybridCoordinator),
+        "request, undetected": partial(single_request, Undetecting),
         "nested request": partial(nested_request, gl.HybridCoordinator),
         "nested request, undetected": partial(nested_request, Undetecting),
     },
     size=10_000,
     claims=(
         Claim(
-            work="detection, added to an uncontended nested request",
-            measured=_added,
+            work="detection, added to an uncontended request",
+            measured=_added("request"),
             unit="%",
             bar=AtMost(5),
-            steps=(
-                ("without detection", "nested request, undetected"),
-                ("detection", "nested request"),
-            ),
+        ),
+        Claim(
+            work="detection, chains and blocked time, added to a nested one",
+            measured=_added("nested request"),
+            unit="%",
         ),
     ),
 )
