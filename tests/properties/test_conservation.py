@@ -1,0 +1,104 @@
+"""Every message has exactly one row and one outcome, whatever is cancelled, raised or killed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from math import inf
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import genesis_lab as gl
+from genesis_lab.workloads.scripted import Client, System
+from tests.properties.performance import (
+    Disturbance,
+    Performance,
+    abandoned,
+    cancelled,
+    interrupted,
+    left,
+)
+from tests.properties.small_systems import SMALL_SYSTEMS, Unregister
+from tests.properties.systems import MOSTLY, Choices, systems
+
+EXAMPLES = 50  # on each bus
+
+hybrid = partial(gl.HybridCoordinator, grace=0.15)  # on leaving, less than most handlers take
+cramped = partial(hybrid, inbox_capacity=1)
+BUSES: dict[str, Callable[..., gl.Bus]] = {
+    **gl.ARCHITECTURES,
+    "hybrid-awaited-raise": partial(hybrid, delivery="awaited", on_deadlock="raise"),
+    "hybrid-drop-oldest": partial(cramped, overflow="drop_oldest"),
+    "hybrid-drop-newest": partial(cramped, overflow="drop_newest"),
+    "hybrid-reject": partial(cramped, overflow="reject"),
+    "hybrid-block": partial(cramped, overflow="block"),
+    "hybrid-block-raise": partial(cramped, overflow="block", on_deadlock="raise"),
+}
+DISTURBANCES = [cancelled, left, abandoned, interrupted]
+
+on_every_bus = pytest.mark.parametrize("bus", BUSES)
+
+
+@st.composite
+def plays(draw: st.DrawFn) -> tuple[System, int]:
+    """A system in which anything may happen, components that leave among it, and a seed."""
+    system = draw(systems(Choices(give_up=MOSTLY, fail=True)))
+    leaving = st.builds(
+        lambda component, at: Client((Unregister(component.id),), at),
+        st.sampled_from(system.components),
+        st.sampled_from([0.0, 0.101, 0.31]),
+    )
+    clients = (*system.clients, *draw(st.lists(leaving, max_size=2)))
+    return replace(system, clients=clients), draw(st.integers(0, 3))
+
+
+@on_every_bus
+@given(play=plays(), horizon=st.sampled_from([inf, inf, 0.101, 0.35]))
+@settings(max_examples=EXAMPLES)
+def test_every_message_has_one_row_and_one_outcome(
+    bus: str, play: tuple[System, int], horizon: float
+) -> None:
+    system, seed = play
+    performance = Performance(BUSES[bus], system)
+    performance.run(abandoned, seed=seed, horizon=horizon)
+    performance.check()
+
+
+@on_every_bus
+@given(play=plays(), disturbance=st.sampled_from(DISTURBANCES), data=st.data())
+@settings(max_examples=EXAMPLES)
+def test_every_message_has_one_row_when_the_run_is_disturbed_at_some_step(
+    bus: str, play: tuple[System, int], disturbance: Disturbance, data: st.DataObject
+) -> None:
+    system, seed = play
+    undisturbed = Performance(BUSES[bus], system)
+    undisturbed.run(disturbance, seed=seed)
+    step = data.draw(st.integers(0, undisturbed.steps - 1))
+    performance = Performance(BUSES[bus], system, step)
+    performance.run(disturbance, seed=seed)
+    assert performance.is_disturbed
+    performance.check()
+
+
+@pytest.mark.parametrize("system", SMALL_SYSTEMS)
+@on_every_bus
+@pytest.mark.parametrize("disturbance", DISTURBANCES)
+def test_every_message_has_one_row_at_whatever_step_the_run_is_disturbed(
+    disturbance: Disturbance, bus: str, system: str
+) -> None:
+    probes = 0
+    for step in count():
+        performance = Performance(BUSES[bus], SMALL_SYSTEMS[system], step)
+        try:
+            performance.run(disturbance)
+            performance.check()
+        except BaseException as error:
+            error.add_note(f"disturbed at step {step}")
+            raise
+        probes += len(performance.probes())
+        if not performance.is_disturbed:
+            break
+    assert step > 10, "hardly anything happens in this system"
+    assert probes or disturbance is not abandoned, "the components were never asked once more"
