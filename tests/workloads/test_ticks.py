@@ -527,7 +527,11 @@ def test_folder_is_not_a_file_of_ticks(tmp_path: Path) -> None:
     assert str(caught.value) == f"cannot read ticks from {tmp_path}: it is not a file"
 
 
-@pytest.mark.parametrize("content", [b"", gzip.compress(b""), b"\n \n"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", gzip.compress(b""), b"\n \n"],
+    ids=["no bytes", "gzip of nothing", "blank lines"],
+)
 def test_empty_file_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "empty"
     path.write_bytes(content)
