@@ -10,23 +10,34 @@ ROOT = Path(__file__).parents[1]
 VERSIONS = ("3.11", "3.12", "3.13")
 
 
-def others() -> Iterator[tuple[str, Path]]:
-    """Version and executable of each supported Python but the running one, that starts."""
-    running = f"{sys.version_info.major}.{sys.version_info.minor}"
-    for version in VERSIONS:
-        found = next((path for path in _candidates(version) if _starts(path)), None)
-        if version != running and found is not None:
-            yield version, found
+def running() -> str:
+    """The running Python's version, as in `VERSIONS`."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def find(version: str) -> Path | None:
+    """The executable of a version on this machine that starts, if there is one."""
+    return next((path for path in _candidates(version) if _starts(path)), None)
 
 
 def environment(python: Path, folder: Path) -> Path:
-    """The interpreter of a virtual environment with this checkout in it, made if need be."""
+    """The interpreter of a virtual environment with this checkout in it, made if need be.
+
+    Raises
+    ------
+    CannotMake
+        It cannot be made: the machine is offline, or this Python lacks what it takes.
+    """
     inside = folder / "bin" / "python"
     if not (folder / "complete").exists():
         _run(python, "-m", "venv", "--clear", folder)
         _run(inside, "-m", "pip", "install", "--quiet", "--editable", ROOT)
         (folder / "complete").touch()
     return inside
+
+
+class CannotMake(Exception):
+    """A virtual environment could not be made; the message says why, in a line."""
 
 
 def _candidates(version: str) -> Iterator[Path]:
@@ -44,4 +55,14 @@ def _starts(python: Path) -> bool:
 
 
 def _run(*command: str | Path) -> None:
-    subprocess.run(list(command), check=True, capture_output=True)
+    try:
+        subprocess.run(list(command), check=True, capture_output=True, text=True)
+    except subprocess.CalledProcessError as error:
+        raise CannotMake(_reason(error.stderr or error.stdout)) from error
+
+
+def _reason(output: str) -> str:
+    """The line of pip's that says what is wrong, without the advice after it; else the last one."""
+    lines = [line.strip() for line in output.splitlines()]
+    errors = [line for line in lines if line.startswith("ERROR:")]
+    return (errors or lines or ["it does not say why"])[-1]

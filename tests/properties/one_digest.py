@@ -1,10 +1,13 @@
-"""A run, printed as its digest: `python one_digest.py SEED [MODULE ...]`, in a fresh process.
+"""Runs on every architecture, printed as digests: `python one_digest.py SEED [MODULE ...]`.
 
 The modules are imported first, to see whether that changes anything.
 """
 
+import json
 import sys
+from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
 import genesis_lab as gl
 from genesis_lab.workloads.durations import Exponential, LogNormal
@@ -17,6 +20,10 @@ from genesis_lab.workloads.scripted import (
     System,
     WaitRandom,
 )
+from genesis_lab.workloads.ticks import read_ticks
+from genesis_lab.workloads.trading_day import trading_day
+
+TICKS = Path(__file__).parents[2] / "data" / "btcusdt_synthetic.csv.gz"
 
 WORK = WaitRandom(Exponential(0.1))
 
@@ -50,19 +57,32 @@ SYSTEM = System(
 )
 
 
-def trace_of(seed: int) -> gl.Trace:
+def trace_of(seed: int, architecture: str = "hybrid") -> gl.Trace:
     """A few hundred messages of simultaneous clients, with random waits and deadlocks."""
     recorder = gl.Recorder()
 
     async def main() -> None:
-        async with gl.HybridCoordinator(observer=recorder) as bus:
+        async with gl.ARCHITECTURES[architecture](observer=recorder) as bus:
             await SYSTEM.run_on(bus)
 
     gl.run(main, seed=seed)
     return recorder.trace()
 
 
+def trace_of_a_day(seed: int) -> gl.Trace:
+    """The first minute of a trading day."""
+    ticks = read_ticks(TICKS)
+    minute = ticks.frame[ticks.frame["time"] < 60.0]
+    return trading_day(replace(ticks, frame=minute), seed=seed).trace
+
+
+def digests(seed: int) -> dict[str, str]:
+    """The digest of the system on each architecture, and of the trading day."""
+    found = {name: trace_of(seed, name).digest() for name in gl.ARCHITECTURES}
+    return {**found, "trading day": trace_of_a_day(seed).digest()}
+
+
 if __name__ == "__main__":
     for module in sys.argv[2:]:
         import_module(module)
-    print(trace_of(int(sys.argv[1])).digest())  # noqa: T201  # for the process that started this
+    print(json.dumps(digests(int(sys.argv[1]))))  # noqa: T201  # for whoever started this process
