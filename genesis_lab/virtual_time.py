@@ -15,9 +15,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NoReturn, TypeVar
 
-import outcome
 import trio
 import trio._core._run as trio_run
 
@@ -265,10 +264,19 @@ class VirtualClock(LabClock):
         return 0
 
     def _break_shields(self) -> None:
-        """The run was cut, yet some tasks still wait for ever: wake each of them with an error."""
+        """The run was cut, yet some tasks still wait for ever: make each give up with an error.
+
+        As trio cancels, by the task's own abort function: woken in any other way it would stay in
+        the queue that it waits in, and be woken there a second time.
+        """
+
+        def refuse() -> NoReturn:
+            raise StopRefused(self.ended_at)
+
         assert self._runner.main_task is not None, "the run has begun"
         for task in _leaves(self._runner.main_task):
-            trio.lowlevel.reschedule(task, outcome.Error(StopRefused(self.ended_at)))
+            if task._abort_func is not None:
+                task._attempt_abort(refuse)
 
     def _refuse_real_wait(self) -> float:
         """Cut the run with an error; what is real must still be waited for, in real time."""

@@ -88,6 +88,8 @@ class Dispatcher:
             while True:
                 # What becomes ready meanwhile waits for the next round, so that others get to run.
                 for _ in range(len(self._ready)):
+                    if not self._ready:
+                        break  # a handler has taken the next ones' subscriber off the bus
                     delivery = self._ready.popleft()
                     if delivery.is_admitted or self._admit(delivery):
                         await self._handle(delivery, scope)

@@ -44,12 +44,17 @@ class Ledger:
         self._watchers = 0
 
     def open(self, message: InFlight) -> None:
-        """Take a message up: it is in flight, and whoever sent it while being served waits."""
+        """Take a message up: it is in flight, and whoever sent it while being served waits.
+
+        After a cut only the waiting counts: clean-up may still send, but nothing is kept of it.
+        """
+        if message.parent is not None:
+            message.parent.nest(message, message.sent_at)
+        if self.is_cut:
+            return
         self.in_flight[message.id] = message
         if message.is_delivery:
             self.open_deliveries += 1
-        if message.parent is not None:
-            message.parent.nest(message, message.sent_at)
 
     def hold(self, sender: InFlight, message: InFlight) -> None:
         """From now on the sender waits for an open message, until it is let go or closed."""

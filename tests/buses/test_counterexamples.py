@@ -16,7 +16,6 @@ async def takes_b_off(part: Part, _data: Any) -> None:
     part.bus.unregister("b")
 
 
-@pytest.mark.xfail(strict=True, reason="the dispatcher's round counts a delivery that was removed")
 def test_subscriber_may_take_the_next_one_off_the_bus_without_suspending() -> None:
     facts = Facts()
 
@@ -49,7 +48,6 @@ async def tells_at_last(part: Part, data: Any) -> None:
             await tells("end")(part, data)
 
 
-@pytest.mark.xfail(strict=True, reason="what is sent after the cut stays in flight for ever")
 @every_architecture
 @pytest.mark.parametrize("clean_up", [asks_b_at_last, tells_at_last])
 def test_clean_up_that_sends_does_not_keep_a_bus_open_once_its_run_is_cut(
@@ -80,8 +78,6 @@ async def sleeps_behind_a_shield(_part: Part, _data: Any) -> None:
         await trio.sleep_forever()
 
 
-# Not run: what it leaves behind of trio fails other tests.
-@pytest.mark.xfail(run=False, reason="a task that is woken to stop stays in its queue")
 @pytest.mark.parametrize("seed", range(6))
 def test_whoever_waits_in_line_behind_a_shield_is_woken_once(seed: int) -> None:
     facts = Facts()
