@@ -5,13 +5,20 @@ blindness. Whatever a colour says, a line style, a marker or a hatch says too. I
 changes no setting of matplotlib's.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.style import context
+from matplotlib.transforms import ScaledTranslation
+
+from genesis_lab.errors import check_choice
 
 ONE_COLUMN = 85.0
 """The width of a figure in one column of a page [mm]."""
@@ -32,12 +39,14 @@ PURPLE = "#CC79A7"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """How one architecture is drawn, in whatever kind of figure."""
+    """How one architecture, or one series of it, is drawn, in whatever kind of figure."""
 
     color: str
     linestyle: str | tuple[int, tuple[int, ...]]
     marker: str
     hatch: str
+    fill: Literal["full", "none", "left", "bottom"] = "full"
+    """Which part of the marker is filled: it says the admission."""
 
 
 # Yellow, green and purple are left to the states of a message, so that no figure needs a colour for
@@ -50,6 +59,43 @@ ARCHITECTURE_LOOKS = {
     "hybrid-raise": Look(color=BLACK, linestyle=(0, (5, 1, 1, 1, 1, 1)), marker="v", hatch="xxx"),
 }
 """How each of `genesis_lab.ARCHITECTURES` looks, in every figure."""
+
+_FILLS: dict[str, Literal["full", "none", "left", "bottom"]] = {
+    "serial": "full",
+    "call_chain": "none",
+    "re_entrant": "left",
+    "pool": "bottom",
+}
+_LEGEND_BELOW = 24.0
+"""From the axes down to their legend, past the label of the x axis [pt]."""
+
+
+def series_look(architecture: str, admission: str = "serial") -> Look:
+    """How the measurements of one architecture, with components of one admission, are drawn.
+
+    All of it comes from the architecture, but the part of the marker that is filled.
+
+    Parameters
+    ----------
+    architecture
+        A name in `genesis_lab.ARCHITECTURES`.
+    admission
+        "serial", "call_chain", "re_entrant" or "pool(n)"; pools look alike, whatever their size.
+
+    Raises
+    ------
+    InvalidSetting
+        The architecture or the admission is none of these.
+    """
+    check_choice("architecture", architecture, tuple(ARCHITECTURE_LOOKS))
+    kind = admission.partition("(")[0]
+    check_choice("admission", kind, tuple(_FILLS))
+    return replace(ARCHITECTURE_LOOKS[architecture], fill=_FILLS[kind])
+
+
+def series_label(architecture: str, admission: str = "serial") -> str:
+    """What a legend calls them: the architecture, and the admission unless it is serial."""
+    return architecture if admission == "serial" else f"{architecture}, {admission}"
 
 
 def paper() -> AbstractContextManager[None]:
@@ -105,3 +151,31 @@ def figure_of(ax: Axes) -> Figure:
 def width_of(ax: Axes) -> float:
     """The width of the figure that the axes are on [mm]."""
     return figure_of(ax).get_figwidth() * _INCH
+
+
+def add_legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str]) -> Legend:
+    """A legend below the axes and the label of their x axis, in as many columns as fit there.
+
+    Call it last: how much fits depends on what else is drawn.
+    """
+    figure = figure_of(ax)
+    figure.draw_without_rendering()  # lays out the figure; before that, no width is known
+    room = ax.get_tightbbox()
+    assert room is not None, "the axes are visible"
+    below = ScaledTranslation(0, -_LEGEND_BELOW / 72, figure.dpi_scale_trans)
+    for ncols in range(max(len(labels), 1), 0, -1):
+        legend = ax.legend(
+            handles,
+            labels,
+            loc="upper right",
+            bbox_to_anchor=(1, 0),
+            bbox_transform=ax.transAxes + below,
+            ncols=ncols,
+            borderpad=0,
+            borderaxespad=0,
+            columnspacing=1.2,
+            handlelength=3.2,
+        )
+        if legend.get_window_extent().width <= room.width:
+            break
+    return legend
