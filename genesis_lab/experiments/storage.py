@@ -1,0 +1,155 @@
+"""Finished trials on disk: one small Parquet file each, named by all that its content depends on.
+
+Together the files are a hive-partitioned dataset, so any engine can query them as one table:
+
+    SELECT * FROM read_parquet('results/trials/**/*.parquet', union_by_name = true)
+
+A trial's name is a hash of its experiment, condition and seed and of the code. So what has been
+computed is never computed again, and what a change may have touched is never taken for new.
+"""
+
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import trio
+
+from genesis_lab.errors import InvalidSetting, LabError
+from genesis_lab.experiments.trials import Condition
+from genesis_lab.recording.manifest import replace_file
+
+_PACKAGE = Path(__file__).parents[1]
+# What only shows results, or belongs to one experiment, cannot change the trials of another one.
+_WITHOUT_EFFECT = {
+    "bench",
+    "cli.py",
+    "experiments",
+    "gateway",
+    "ipython.py",
+    "live",
+    "plots",
+    "reports",
+}
+_NAME_LENGTH = 32  # hexadecimal digits: 128 bits
+
+
+class DamagedResult(LabError):
+    """A result file is not as a sweep writes it."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: not a readable result ({self.reason}); delete it, and run again"
+
+
+def code_version(*functions: Callable[..., object]) -> str:
+    """A hash of the code that a trial depends on: the lab's, and the files of these functions.
+
+    Raises
+    ------
+    InvalidSetting
+        A function is in no file, so nobody could tell whether it has changed.
+    """
+    return _hash([_lab_version(), *(_file_hash(_file_of(function)) for function in functions)])
+
+
+@cache
+def _lab_version() -> str:
+    files = (
+        path
+        for path in sorted(_PACKAGE.rglob("*.py"))
+        if path.relative_to(_PACKAGE).parts[0] not in _WITHOUT_EFFECT
+    )
+    trials = _PACKAGE / "experiments" / "trials.py"
+    sources = {str(path.relative_to(_PACKAGE)): _file_hash(path) for path in [*files, trials]}
+    return _hash([sources, trio.__version__, np.__version__])
+
+
+def _file_of(function: Callable[..., object]) -> Path:
+    path = inspect.getsourcefile(inspect.unwrap(function))
+    if path is None or not Path(path).is_file():
+        name = getattr(function, "__qualname__", repr(function))
+        raise InvalidSetting("function", name, "one that is defined in a file, to be stored")
+    return Path(path)
+
+
+@cache
+def _file_hash(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def _hash(content: object) -> str:
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:_NAME_LENGTH]
+
+
+class Store:
+    """A folder of finished trials.
+
+    Parameters
+    ----------
+    folder
+        It is made when the first trial is stored.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, experiment: str, condition: Condition, seed: int, code: str) -> Path:
+        """Where the trial's file is, or will be."""
+        name = _hash([experiment, condition.architecture, dict(condition.parameters), seed, code])
+        place = f"experiment={experiment}/architecture={condition.architecture}"
+        return self.folder / place / f"{name}.parquet"
+
+    def write(self, path: Path, row: pa.Table) -> None:
+        """Store a finished trial, in one step: the file is there as a whole, or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = BytesIO()
+        # The partitions are in the path, and nowhere else.
+        pq.write_table(row.drop_columns(["experiment", "architecture"]), content)
+        replace_file(path, content.getvalue())
+
+    def read(self, path: Path) -> pa.Table:
+        """The trial, as it was before it was stored.
+
+        Raises
+        ------
+        DamagedResult
+            The file is not readable, or not a trial.
+        """
+        try:
+            row = pq.read_table(path, partitioning=None)
+        except (pa.ArrowException, OSError) as error:
+            raise DamagedResult(str(path), _first_line(error)) from error
+        if row.num_rows != 1 or "digest" not in row.column_names:
+            raise DamagedResult(str(path), "it does not hold one trial")
+        for position, part in enumerate(path.parts[-3:-1]):
+            name, _, value = part.partition("=")
+            row = row.add_column(position, name, pa.array([value]))
+        return row
+
+
+def row_of(values: Mapping[str, Any]) -> pa.Table:
+    """A trial's values as a table of one row."""
+    return pa.Table.from_pylist([dict(values)])
+
+
+def frame_of(rows: Iterable[pa.Table]) -> pd.DataFrame:
+    """Trials of one experiment as a frame, in the order given; what a row lacks is missing."""
+    frame: pd.DataFrame = pa.concat_tables(rows, promote_options="permissive").to_pandas()
+    return frame
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
