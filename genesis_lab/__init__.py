@@ -18,6 +18,7 @@ answers at once, and a bus starts without pandas and matplotlib.
 """
 
 import logging
+import sys
 
 import lazy_loader
 
@@ -27,3 +28,9 @@ __version__ = "0.1.0"
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+# Only asked for where it is loaded: nobody waits for IPython who does not use it.
+if (_ipython := sys.modules.get("IPython")) and (_shell := _ipython.get_ipython()):
+    from genesis_lab.ipython import set_up as _set_up
+
+    _set_up(_shell)
