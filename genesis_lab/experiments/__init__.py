@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from genesis_lab.experiments.experiment import Experiment
 
 EXPERIMENTS = {
+    "circular": "Does A -> B -> A hang, and on a ring of any size?",
+    "recursive": "Does an event come back to its emitter, and does publish -> call back hang?",
+    "attribution": "What cures a deadlock, and what only masks it?",
+    "random-calls": "How likely is a deadlock in a random call graph, and how soon?",
+    "slow-component": "Who else pays for a slow component?",
+    "load": "What is the latency at each utilisation, beside queueing theory?",
+    "fan-out": "What does an event cost its emitter, by the number of subscribers?",
+    "scaling": "How does throughput grow with the number of components?",
+    "isolation": "Do failing components hurt the others?",
+    "timeouts": "Which operations do the recommended timeouts suit?",
     "trading-day": "Where does the old bus stop on recorded ticks, and does the hybrid?",
 }
 """The question of each experiment, by the name under which it is run."""

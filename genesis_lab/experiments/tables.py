@@ -1,8 +1,84 @@
-"""Tables of text, which are Markdown and line up in a terminal, too."""
+"""Tables: measures with their intervals as columns, as text, and as Markdown that lines up.
 
-from collections.abc import Iterable, Iterator
+A summary has a column per measure, and of one with an interval two more: `"... low"` and
+`"... high"`. So it is a table of numbers for whoever reads the CSV; in print, the three are one.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isinf, isnan
 
 import pandas as pd
+
+_LOW, _HIGH = " low", " high"
+
+
+def interval_columns(
+    intervals: pd.DataFrame, labels: Mapping[str, str], *, by: Sequence[str]
+) -> pd.DataFrame:
+    """A row per condition, and a column per measure and bound.
+
+    Parameters
+    ----------
+    intervals
+        Columns `measure`, `mean`, `low`, `high` and those of the conditions, as from
+        `analysis.mean_intervals`.
+    labels
+        What each measure is called in the table, with its unit; in this order.
+    by
+        The columns of the conditions; they come first, in the order of their first rows.
+    """
+    wide = intervals[list(by)].drop_duplicates()
+    for measure, label in labels.items():
+        columns = {"mean": label, "low": label + _LOW, "high": label + _HIGH}
+        rows = intervals[intervals["measure"] == measure].rename(columns=columns)
+        wide = wide.merge(rows[[*by, *columns.values()]], on=list(by), how="left")
+    return wide
+
+
+def as_texts(summary: pd.DataFrame) -> pd.DataFrame:
+    """The summary as a reader wants it: a measure and its interval in one column of text."""
+    bounds = {
+        f"{name}{suffix}"
+        for name in summary
+        for suffix in (_LOW, _HIGH)
+        if f"{name}{_LOW}" in summary
+    }
+    texts = {name: _column(summary, str(name)) for name in summary if name not in bounds}
+    return pd.DataFrame(texts, dtype=object)
+
+
+def _column(summary: pd.DataFrame, name: str) -> list[str]:
+    values = summary[name].tolist()
+    if name + _LOW not in summary:
+        return [as_text(value) for value in values]
+    bounds = zip(summary[name + _LOW].tolist(), summary[name + _HIGH].tolist(), strict=True)
+    return [with_interval(*each) for each in zip(values, *zip(*bounds, strict=True), strict=True)]
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """The number, and its interval where it has one that is not empty."""
+    text = as_text(value)
+    has_interval = not (isnan(low) or isnan(high) or low == value == high)
+    return f"{text} [{as_text(low)}, {as_text(high)}]" if has_interval else text
+
+
+def as_text(value: object) -> str:
+    """A value of a table, in as few characters as say it."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return _number(value)
+        case _:
+            return "-" if value is None else str(value)
+
+
+def _number(value: float) -> str:
+    if isnan(value):
+        return "-"
+    return "for ever" if isinf(value) else f"{value:.4g}"
 
 
 def as_markdown(table: pd.DataFrame, *, width: int = 100) -> str:

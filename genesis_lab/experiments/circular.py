@@ -1,0 +1,164 @@
+"""Circular calls: a ring of components, each of which asks the next one, and the last the first.
+
+A client asks the first one. When the question comes round, the first component is still busy with
+it. Does it ever answer? The ring has 1 to 8 components; in a ring of 1 it asks itself.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from genesis_lab import analysis, plots
+from genesis_lab.experiments import EXPERIMENTS
+from genesis_lab.experiments.claims import Verdict
+from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
+from genesis_lab.experiments.deadlocks import (
+    drawings_of_deadlocks,
+    fate_of,
+    judge_by_admission,
+    longest_held,
+    worst,
+)
+from genesis_lab.experiments.tables import interval_columns
+from genesis_lab.experiments.trials import Condition, TrialResult, admission_named, grid
+from genesis_lab.workloads.durations import Exponential
+from genesis_lab.workloads.scripted import (
+    Call,
+    Client,
+    Script,
+    ScriptedComponent,
+    System,
+    WaitRandom,
+)
+
+_WORK = WaitRandom(Exponential(0.01))
+_PATIENCE = 60.0
+"""The client's timeout [s]: it outlasts whatever happens on the ring."""
+
+
+def conditions(quick: bool) -> list[Condition]:
+    """Architecture x ring x admission x timeout."""
+    return grid(
+        architecture=["synchronous", "synchronous-component", "hybrid", "hybrid-raise"],
+        ring=[1, 2, 3] if quick else range(1, 9),
+        admission=["serial", "call_chain", "re_entrant"],
+        timeout=[1.0] if quick else [0.5, 1.0, 5.0],
+    )
+
+
+def scenario(*, ring: int, admission: str, timeout: float | None) -> System:
+    """A ring, and a client that asks its first component once."""
+
+    def member(number: int) -> ScriptedComponent:
+        is_last = number == ring - 1
+        ask_next = Call("c0", "close") if is_last else Call(f"c{number + 1}", "ask")
+        ask: Script = (_WORK, Call(ask_next.target, ask_next.request_type, timeout))
+        return ScriptedComponent(
+            f"c{number}",
+            on_request={"ask": ask, "close": (_WORK,)},
+            admission=admission_named(admission),
+        )
+
+    return System(
+        components=tuple(map(member, range(ring))),
+        clients=(Client((Call("c0", "ask", _PATIENCE),)),),
+    )
+
+
+def measure(result: TrialResult) -> Mapping[str, Any]:
+    """What became of the ring.
+
+    `fate` (see `fates`); `deadlocked`, whether a deadlock formed; `held`, how long the longest one
+    held [s]; `latency` of the client's request [s], NaN if it never ended; `lost`, how many
+    requests got no answer.
+    """
+    requests = result.trace.requests
+    asked = requests.iloc[0]
+    return {
+        "fate": fate_of(result.trace),
+        "deadlocked": not result.trace.deadlocks.empty,
+        "held": longest_held(result),
+        "latency": float(asked["finished_at"] - asked["intended_at"]),
+        "lost": int((requests["outcome"] != "answered").sum()),
+    }
+
+
+def summary(trials: pd.DataFrame) -> pd.DataFrame:
+    """A row per architecture, admission and timeout, over all sizes of the ring."""
+    by = ["architecture", "admission", "timeout"]
+    intervals = analysis.mean_intervals(trials, ["latency", "held", "lost"], by=by)
+    labels = {
+        "latency": "time to answer [s]",
+        "held": "longest deadlock [s]",
+        "lost": "requests without answer",
+    }
+    fates = trials.groupby(by, dropna=False, sort=False)["fate"].agg(worst).rename("deadlock")
+    return interval_columns(intervals, labels, by=by).merge(fates.reset_index(), on=by)
+
+
+def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
+    """Whether the hybrid is free of deadlocks on rings, and under which admission."""
+    hybrid = trials[trials["architecture"] == "hybrid"]
+    formed = analysis.deadlock_probability(hybrid, by=["admission"]).set_index("admission")
+    held = hybrid.loc[hybrid["admission"] == "serial", "held"]
+    yield Verdict(
+        claim="circular calls",
+        judgement=judge_by_admission(formed["deadlocked"]),
+        measured="rings that deadlock on the hybrid, one message at a time",
+        effect=formed.loc["serial", "probability"],
+        low=formed.loc["serial", "low"],
+        high=formed.loc["serial", "high"],
+        unit="",
+        sentence=(
+            f"With one message at a time, {formed.loc['serial', 'deadlocked']} of "
+            f"{formed.loc['serial', 'trials']} rings deadlock, each until a timeout masks it "
+            f"({held.min():.2g} to {held.max():.2g} s later) and the answer is lost; with "
+            f"call-chain admission {formed.loc['call_chain', 'deadlocked']} of "
+            f"{formed.loc['call_chain', 'trials']} do."
+        ),
+    )
+
+
+def drawings(trials: pd.DataFrame, traces: Traces) -> Iterator[Drawing]:
+    """What became of the rings, the time to an answer, and one ring in detail."""
+    of_hybrid = trials[~trials["architecture"].str.startswith("synchronous")]
+    longest_timeout = of_hybrid[of_hybrid["timeout"] == of_hybrid["timeout"].max()]
+    latency = analysis.mean_intervals(
+        longest_timeout, ["latency"], by=["architecture", "admission", "ring"]
+    ).rename(columns={"mean": "latency"})
+    yield Drawing(
+        name="latency",
+        caption="How long the client waits for the ring's answer: for the whole timeout where a "
+        "deadlock forms, for the work alone where none does.",
+        axes=plots.plot_measure(
+            latency,
+            x="ring",
+            y="latency",
+            xlabel="components in the ring",
+            ylabel="time to answer [s]",
+        ),
+        data=latency,
+    )
+    yield from drawings_of_deadlocks(traces)
+
+
+EXPERIMENT = Experiment(
+    name="circular",
+    question=EXPERIMENTS["circular"],
+    conditions=conditions,
+    scenario=scenario,
+    measure=measure,
+    summary=summary,
+    verdicts=verdicts,
+    drawings=drawings,
+    showcases={
+        "old-bus": Condition("synchronous", {"ring": 3, "admission": "serial", "timeout": None}),
+        "hybrid": Condition("hybrid", {"ring": 3, "admission": "serial", "timeout": 1.0}),
+        "hybrid-call-chain": Condition(
+            "hybrid", {"ring": 3, "admission": "call_chain", "timeout": 1.0}
+        ),
+    },
+    replicates=5,
+    quick_replicates=2,
+)
