@@ -4,6 +4,7 @@ This module imports neither pandas nor matplotlib.
 """
 
 from dataclasses import dataclass
+from html import escape
 from math import inf
 from typing import Any, Protocol
 
@@ -117,3 +118,7 @@ class Component:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id!r} {self.admission!r}>"
+
+    def _repr_html_(self) -> str:
+        kind = escape(f"{type(self).__name__}, {self.admission!r}")
+        return f"<strong>{escape(self.id)}</strong>: {kind}"

@@ -5,8 +5,11 @@ This module imports neither pandas nor matplotlib.
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from math import nan
+from html import escape
+from math import isnan, nan
 from typing import Literal
+
+from genesis_lab.errors import as_cycle
 
 
 class Outcome(IntEnum):
@@ -77,3 +80,15 @@ class Deadlock:
     """When a member stopped waiting [s]; NaN while it holds."""
     broken_by: BrokenBy | None = None
     """What ended a member's wait; None while it holds."""
+
+    def __str__(self) -> str:
+        end = "holds"
+        if not isnan(self.broken_at):
+            end = f"broken at {self.broken_at:.6g} s ({self.broken_by})"
+        return f"{as_cycle(self.components)}: formed at {self.formed_at:.6g} s, {end}"
+
+    def __repr__(self) -> str:
+        return f"<Deadlock {self}>"
+
+    def _repr_html_(self) -> str:
+        return f"<strong>Deadlock</strong> {escape(str(self))}"

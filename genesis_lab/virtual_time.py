@@ -8,12 +8,14 @@ It imports neither pandas nor matplotlib.
 import heapq
 import math
 import random
+import reprlib
 import threading
 import time
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from itertools import count
 from typing import Any, Generic, Literal, NoReturn, TypeVar
 
@@ -50,6 +52,16 @@ class RunResult(Generic[T]):
     at: float
     """When it ended [s since the start]."""
     seed: int
+
+    def __repr__(self) -> str:
+        return f"<RunResult {self.ended}{self._circumstances()}>"
+
+    def _repr_html_(self) -> str:
+        return f"<strong>{self.ended}</strong>{escape(self._circumstances())}"
+
+    def _circumstances(self) -> str:
+        value = "" if self.value is None else f", value {reprlib.repr(self.value)}"
+        return f" at {self.at:.6g} s, seed {self.seed}{value}"
 
 
 def run(

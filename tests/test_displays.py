@@ -1,0 +1,91 @@
+"""How the lab's own values show themselves, as text and in a notebook."""
+
+import re
+from typing import Any
+
+import pytest
+
+import genesis_lab as gl
+from genesis_lab.workloads.scripted import ScriptedComponent
+
+NASTY = "<b>\"a\" & 'b'</b>"
+
+
+class Pooled(gl.Component):
+    admission = gl.pool(4)
+
+
+def deadlock(**changed: Any) -> gl.Deadlock:
+    return gl.Deadlock(
+        **{"formed_at": 0.2, "members": (0, 1, 2), "components": ("a", "b", "a"), **changed}
+    )
+
+
+def ended(value: object) -> gl.RunResult[object]:
+    return gl.RunResult(value=value, ended="completed", at=1.1, seed=7)
+
+
+# ----------------------------------------------------------------------------------------- as text
+
+
+def test_a_run_shows_how_it_ended_when_and_under_which_seed() -> None:
+    stalled: gl.RunResult[None] = gl.RunResult(value=None, ended="stalled", at=0.25, seed=3)
+    assert repr(stalled) == "<RunResult stalled at 0.25 s, seed 3>"
+
+
+def test_a_run_shows_what_came_of_it_shortened() -> None:
+    assert repr(ended("done")) == "<RunResult completed at 1.1 s, seed 7, value 'done'>"
+    assert repr(ended(list(range(1000)))) == (
+        "<RunResult completed at 1.1 s, seed 7, value [0, 1, 2, 3, 4, 5, ...]>"
+    )
+
+
+def test_a_deadlock_shows_its_cycle_and_whether_it_holds() -> None:
+    assert repr(deadlock()) == "<Deadlock a -> b -> a: formed at 0.2 s, holds>"
+    assert repr(deadlock(broken_at=1.1, broken_by="timed_out")) == (
+        "<Deadlock a -> b -> a: formed at 0.2 s, broken at 1.1 s (timed_out)>"
+    )
+
+
+# ----------------------------------------------------------------------------------- in a notebook
+
+
+def html_of(shown: Any) -> str:
+    html = shown._repr_html_()
+    assert isinstance(html, str)
+    return html
+
+
+def test_a_component_shows_its_id_its_class_and_its_admission() -> None:
+    assert html_of(Pooled("a")) == "<strong>a</strong>: Pooled, pool(4)"
+
+
+def test_a_scripted_component_is_as_short_in_a_notebook_as_any_other() -> None:
+    scripted = ScriptedComponent("a", on_request={"ask": ()})
+    assert html_of(scripted) == "<strong>a</strong>: ScriptedComponent, SERIAL"
+
+
+def test_a_notebook_shows_of_a_run_what_its_text_says() -> None:
+    assert html_of(ended(None)) == "<strong>completed</strong> at 1.1 s, seed 7"
+
+
+def test_a_notebook_shows_of_a_deadlock_what_its_text_says() -> None:
+    assert html_of(deadlock()) == (
+        "<strong>Deadlock</strong> a -&gt; b -&gt; a: formed at 0.2 s, holds"
+    )
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        gl.Component(NASTY),
+        ended(NASTY),
+        deadlock(components=(NASTY, "b")),
+    ],
+    ids=lambda shown: type(shown).__name__,
+)
+def test_a_notebook_shows_names_as_text(shown: Any) -> None:
+    html = html_of(shown)
+    assert "<b>" not in html
+    assert re.search("&lt;b&gt;.*a.* &amp; .*b.*&lt;/b&gt;", html)
+    assert set(re.findall("<[^>]*>", html)) == {"<strong>", "</strong>"}
