@@ -29,6 +29,8 @@ class Drawing:
     axes: "Axes"
     data: pd.DataFrame
     """What it shows."""
+    trace: Trace | None = None
+    """That of the single trial that it shows; None: it shows the sweep."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

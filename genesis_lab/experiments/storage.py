@@ -31,7 +31,7 @@ _PACKAGE = Path(__file__).parents[1]
 # What only shows results, or belongs to one experiment, cannot change the trials of another one.
 _WITHOUT_EFFECT = {
     "bench",
-    "cli.py",
+    "cli",
     "experiments",
     "gateway",
     "ipython.py",

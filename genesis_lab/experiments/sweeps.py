@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -144,8 +144,6 @@ def sweep(
     InvalidSetting
         There are no workers; or a trial is to be stored, and its functions are in no file.
     """
-    if workers is not None and workers < 1:
-        raise InvalidSetting("workers", workers, "a whole number >= 1")
     files = _Files(store, trials)
     rows = files.finished()
     missing = [number for number in range(len(trials)) if number not in rows]
@@ -225,7 +223,7 @@ def _run(
     submitted: list[Future[dict[str, Any]]] = []
     kept = 0
     try:
-        with _own_or_given(executor, workers or min(len(missing), os.cpu_count() or 1)) as pool:
+        with _own_or_given(executor, workers) as pool:
             while kept < len(missing):
                 if len(submitted) < len(missing):
                     number = missing[len(submitted)]
@@ -239,8 +237,7 @@ def _run(
                     keep(number, _values(trials[number], future))
                     kept += 1
     except BaseException:
-        for future in submitted:
-            future.cancel()
+        wait([future for future in submitted if not future.cancel()])
         _keep_finished(finished, keep)
         raise
 
@@ -267,11 +264,28 @@ def _keep_finished(
 
 
 @contextmanager
-def _own_or_given(executor: Executor | None, workers: int) -> Iterator[Executor]:
-    """The given executor; or processes, which are let finish what they are at, and no more."""
+def _own_or_given(executor: Executor | None, workers: int | None) -> Iterator[Executor]:
     if executor is not None:
         yield executor
-        return
+    else:
+        with processes(workers) as pool:
+            yield pool
+
+
+@contextmanager
+def processes(workers: int | None = None) -> Iterator[Executor]:
+    """Processes of this machine to run trials in; one per processor, unless told.
+
+    What they are at when the context is left is let finish, and nothing more is begun.
+
+    Raises
+    ------
+    InvalidSetting
+        There are no workers.
+    """
+    if workers is not None and workers < 1:
+        raise InvalidSetting("workers", workers, "a whole number >= 1")
+    # spawn: a worker begins clean, whatever threads or event loops there are here.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_worker)
     try:
         yield pool

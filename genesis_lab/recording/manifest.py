@@ -18,7 +18,8 @@ from genesis_lab.observers import BusDescription
 from genesis_lab.recording.records import SCHEMA
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Those of Python and of the packages that a run depends on."""
     return {
         "python": platform.python_version(),
         "genesis_lab": genesis_lab.__version__,
@@ -41,8 +42,8 @@ class Manifest:
     seed: int | None = None
     clock: str | None = None
     """`virtual` or `real`."""
-    versions: Mapping[str, str] = field(default_factory=_versions)
-    """Of Python and of the packages that a run depends on."""
+    versions: Mapping[str, str] = field(default_factory=versions)
+    """As `versions` says."""
     digest: str | None = None
     """What `Trace.digest` was when the trace was saved; None before."""
 

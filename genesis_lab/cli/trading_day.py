@@ -1,21 +1,14 @@
-"""The command line: `genesis-lab`.
-
-What needs pandas or matplotlib is imported by the command that needs it, so that `--help` answers
-at once. Bad input ends in one line on stderr and an exit code other than 0, never in a traceback.
-"""
+"""`genesis-lab run trading-day`: recorded ticks through the trading system, bus by bus."""
 
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryFile
 from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genesis_lab import __version__
-from genesis_lab.errors import LabError
-from genesis_lab.experiments import EXPERIMENTS
+from genesis_lab.cli.ending import INTERRUPTED, complain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,66 +17,9 @@ if TYPE_CHECKING:
     from genesis_lab.workloads.ticks import Ticks
     from genesis_lab.workloads.trading_day import TradingDayResult
 
-_NAME = "genesis-lab"
 _WIDTH = 100  # of what is printed: it goes into READMEs and mails
-_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-
-# typer has its own copy of click, under a private name; older ones have click itself.
-_UsageError: Any = typer.BadParameter.__base__
-
-app = typer.Typer(rich_markup_mode=None, add_completion=False)
-run = typer.Typer(rich_markup_mode=None)
-app.add_typer(run, name="run", help="Run an experiment; `list` shows which there are.")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line, `sys.argv` unless told; the exit code."""
-    try:
-        return app(arguments, prog_name=_NAME, standalone_mode=False) or 0
-    except _UsageError as error:
-        return _complain(error.format_message(), code=2)
-    except LabError as error:
-        return _complain(str(error), code=1)
-    except OSError as error:
-        return _complain(": ".join(filter(None, (error.filename, error.strerror))), code=1)
-
-
-def _complain(message: str, *, code: int) -> int:
-    typer.echo(f"{_NAME}: {message}", err=True)
-    return code
-
-
-@app.callback(invoke_without_command=True)
-def _top(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
-) -> None:
-    """Run the same components on several message buses, and see where each deadlocks and why."""
-    if version:
-        typer.echo(f"{_NAME} {__version__}")
-    else:
-        _help_without_command(context)
-
-
-@run.callback(invoke_without_command=True)
-def _run(context: typer.Context) -> None:
-    _help_without_command(context)
-
-
-def _help_without_command(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-
-
-@app.command("list")
-def list_experiments() -> None:
-    """Show what can be run, each with its question."""
-    width = max(map(len, EXPERIMENTS))
-    for name, question in EXPERIMENTS.items():
-        typer.echo(f"{name:<{width}}  {question}")
-
-
-@run.command("trading-day", short_help=EXPERIMENTS["trading-day"])
 def run_trading_day(
     ticks: Annotated[
         Path | None,
@@ -140,7 +76,7 @@ def run_trading_day(
         )
     except KeyboardInterrupt:
         finished = "" if out is None else f"; what was finished is in {out}"
-        raise typer.Exit(_complain(f"interrupted{finished}", code=_INTERRUPTED)) from None
+        raise typer.Exit(complain(f"interrupted{finished}", code=INTERRUPTED)) from None
 
 
 def _compare_trading_days(
@@ -154,11 +90,12 @@ def _compare_trading_days(
     import pandas as pd
 
     from genesis_lab.experiments import trading_day
+    from genesis_lab.reports.folder import ResultFolder
     from genesis_lab.workloads.ticks import read_ticks
 
     conditions = trading_day.conditions(architectures, admissions)
     if out is not None:
-        _check_writable(out)
+        ResultFolder(out).check_writable()  # before minutes are spent on what cannot be saved
     known_format: Any = tick_format  # read_ticks says so if it is not
     ticks = read_ticks(path or trading_day.sample_ticks(), format=known_format)
     heading = _wrapped(f"{ticks.source}, seed {seed}: {ticks.report}")
@@ -175,13 +112,6 @@ def _compare_trading_days(
     typer.echo(_as_text(summary, verdicts))
     if out is not None:
         typer.echo(f"\nsaved in {out}")
-
-
-def _check_writable(folder: Path) -> None:
-    """Before minutes are spent on what cannot be saved."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryFile(dir=folder):
-        pass
 
 
 def _replay(ticks: "Ticks", condition: "Condition", seed: int) -> tuple["TradingDayResult", float]:

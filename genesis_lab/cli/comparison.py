@@ -1,0 +1,76 @@
+"""`genesis-lab compare` and `genesis-lab report`: all questions at once, one page of answers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genesis_lab.cli.ending import INTERRUPTED, complain
+from genesis_lab.experiments import EXPERIMENTS
+
+if TYPE_CHECKING:
+    from genesis_lab.reports.comparison import Report
+
+
+def compare(
+    experiments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[EXPERIMENT ...]",
+            help="What to run; `genesis-lab list` shows which there are.",
+            show_default="all of them",
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the results go; what is there is reused.")
+    ] = Path("results"),
+    replicates: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="How often each condition is run, each time under the next seed.",
+            show_default="as many as each experiment says",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Processes that run trials.", show_default="one per processor"
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer and smaller conditions: a first look.")
+    ] = False,
+    seed: Annotated[int, typer.Option(metavar="N", help="The first replicate's seed.")] = 0,
+) -> None:
+    """Run the experiments on every bus, and report which claims of the hybrid design hold."""
+    from genesis_lab.reports.comparison import compare as run_comparison
+
+    names = experiments or list(EXPERIMENTS)
+    try:
+        made = run_comparison(
+            names, out=out, seed=seed, replicates=replicates, quick=quick, workers=workers
+        )
+    except KeyboardInterrupt:
+        message = f"interrupted; what is finished is in {out}, and the same command goes on there"
+        raise typer.Exit(complain(message, code=INTERRUPTED)) from None
+    _show(made, out)
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The results of a comparison.")],
+) -> None:
+    """Write the report of a comparison again, from what is stored; nothing is run."""
+    from genesis_lab.reports.comparison import report as write_report
+
+    _show(write_report(folder), folder)
+
+
+def _show(made: "Report", out: Path) -> None:
+    """The scoreboard, what is missing, and where all of it is."""
+    width = max(map(len, made.scoreboard.get("verdict", [])), default=0)
+    for claim in made.scoreboard.to_dict("records"):
+        typer.echo(f"{claim['verdict']:<{width}}  {claim['claim']}")
+    for name, (missing, total) in made.unfinished.items():
+        typer.echo(f"{name} is left out: {missing} of its {total} trials are missing")
+    typer.echo(f"\nsaved in {out}: report.html, report.md, figures, tables, traces")

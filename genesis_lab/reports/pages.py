@@ -1,0 +1,68 @@
+"""The report as one HTML page, which opens offline and prints well, and as Markdown."""
+
+from base64 import b64encode
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from genesis_lab.experiments.tables import as_markdown, with_interval
+from genesis_lab.recording.manifest import versions
+
+if TYPE_CHECKING:
+    from genesis_lab.reports.comparison import Report
+
+
+def as_html(report: "Report", root: Path) -> str:
+    """The page; each figure is inside of it, from its SVG file below the folder of results."""
+    return _rendered(
+        "report.html.jinja", report, image=lambda stem: _data_uri(root / f"{stem}.svg")
+    )
+
+
+def as_markdown_page(report: "Report") -> str:
+    """The same in Markdown; figures are links to the files beside it."""
+    return _rendered("report.md.jinja", report, image=lambda stem: f"{stem}.png")
+
+
+def _rendered(template: str, report: "Report", **functions: Any) -> str:
+    environment = Environment(
+        loader=PackageLoader("genesis_lab.reports", "templates"),
+        autoescape=template.endswith(".html.jinja"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(
+        report=report,
+        claims=report.scoreboard.to_dict("records"),
+        command=_command(report),
+        versions=versions(),
+        measured=_measured,
+        as_markdown=_table,
+        **functions,
+    )
+
+
+def _command(report: "Report") -> str:
+    """What has to be typed to get the same numbers."""
+    record = report.record
+    replicates = "" if record.replicates is None else f" --replicates {record.replicates}"
+    quick = " --quick" if record.quick else ""
+    return f"genesis-lab compare {' '.join(record.trials)} --seed {record.seed}{replicates}{quick}"
+
+
+def _measured(claim: dict[str, Any]) -> str:
+    """The effect with its interval and its unit."""
+    effect = with_interval(claim["effect"], claim["low"], claim["high"])
+    return f"{effect} {claim['unit']}".rstrip()
+
+
+def _table(table: pd.DataFrame) -> str:
+    return as_markdown(table.set_index(table.columns[0]), width=10_000)
+
+
+def _data_uri(path: Path) -> str:
+    return f"data:image/svg+xml;base64,{b64encode(path.read_bytes()).decode()}"
