@@ -22,6 +22,7 @@ from genesis_lab.buses.inflight import NO_CAUSE, Delivery, Emit, InFlight, Reque
 from genesis_lab.buses.ledger import Ledger
 from genesis_lab.buses.mailbox import Inbox, Mailbox
 from genesis_lab.buses.policies import Attempt, Policy, nest
+from genesis_lab.buses.statistics import BusStatistics, statistics_of
 from genesis_lab.buses.unprotected import Handler, call_async, call_plain
 from genesis_lab.components import Admission, Component
 from genesis_lab.errors import (
@@ -155,6 +156,18 @@ class Bus(ABC):
     def routes(self) -> Iterator[Route]:
         """All routes so far, by number."""
         return iter(self._directory.routes)
+
+    def statistics(self) -> BusStatistics:
+        """What the bus is doing now: components, messages in flight, deadlocks that stand.
+
+        While the bus is open, call this in the thread that the bus is in.
+
+        Raises
+        ------
+        BusNotOpen
+            The bus has not been opened.
+        """
+        return statistics_of(self._directory, self._ledger)
 
     def __repr__(self) -> str:
         state = "open" if self._is_open else "closed"
