@@ -1,0 +1,285 @@
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+
+from genesis_lab.errors import InvalidSetting
+from genesis_lab.experiments.experiment import Experiment
+from genesis_lab.experiments.storage import DamagedResult
+from genesis_lab.experiments.sweeps import InThisProcess, Trial, TrialFailed, plan, processes, sweep
+from genesis_lab.experiments.trials import Condition, TrialResult, run_trial
+
+# Workers find it by this name, whatever `tests` is elsewhere on their path.
+HERE = str(Path(__file__).parent)
+sys.path.append(HERE)
+tiny: Any = import_module("tiny_experiment")
+TINY: Experiment = tiny.TINY
+trials: Callable[..., list[Trial]] = tiny.trials
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "log"
+
+
+def lines(log: Path) -> int:
+    return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+def here(planned: list[Trial], store: Path | None = None) -> pd.DataFrame:
+    return sweep(planned, store=store, executor=InThisProcess())["tiny"]
+
+
+def files(store: Path) -> list[Path]:
+    return sorted(store.rglob("*.parquet"))
+
+
+def test_plan_is_each_condition_under_each_seed() -> None:
+    planned = plan(TINY, seed=5)
+    assert [(trial.condition.architecture, trial.seed) for trial in planned] == [
+        (architecture, seed) for seed in (5, 6, 7) for architecture in tiny.ARCHITECTURES
+    ]
+    assert [trial.seed for trial in plan(TINY, quick=True)] == [0, 0, 1, 1]
+    assert len(plan(TINY, replicates=1)) == 2
+
+
+@pytest.mark.parametrize(("name", "value"), [("replicates", 0), ("replicates", -1), ("seed", -1)])
+def test_plan_refuses_what_is_no_number_of_trials(name: str, value: int) -> None:
+    with pytest.raises(InvalidSetting, match=f"^{name}={value}: expected a whole number >= "):
+        plan(TINY, **{name: value})  # type: ignore[arg-type] # either of two names
+
+
+def test_row_holds_condition_run_and_measures() -> None:
+    frame = here(plan(TINY))
+    assert frame.columns.tolist() == [
+        *("experiment", "architecture", "mean", "seed", "ended", "at", "digest"),
+        *("latency", "each"),
+    ]
+    result = run_trial(tiny.scenario, Condition("hybrid", {"mean": 0.1}), seed=1)
+    row = frame.iloc[3]
+    assert row["digest"] == result.trace.digest()
+    assert row["at"] == row["latency"] == result.run.at
+    assert row["each"].tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_processes_give_the_same_rows_in_the_same_order(workers: int) -> None:
+    planned = plan(TINY)
+    pd.testing.assert_frame_equal(sweep(planned, workers=workers)["tiny"], here(planned))
+
+
+def test_stored_trials_come_back_as_they_were(tmp_path: Path, log: Path) -> None:
+    planned = trials(4, log=str(log))
+    first = here(planned, tmp_path / "store")
+    again = here(planned, tmp_path / "store")
+    pd.testing.assert_frame_equal(again, first)
+    assert lines(log) == 4
+
+
+def test_only_what_is_missing_is_run(tmp_path: Path, log: Path) -> None:
+    planned = trials(5, log=str(log))
+    whole = here(planned, tmp_path / "store")
+    for path in files(tmp_path / "store")[:2]:
+        path.unlink()
+    pd.testing.assert_frame_equal(here(planned, tmp_path / "store"), whole)
+    assert lines(log) == 7
+
+
+def test_changed_parameter_or_seed_is_a_trial_of_its_own(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    for planned in (trials(1), trials(1, mean=0.2), trials(2)[1:]):
+        here(planned, store)
+    assert len(files(store)) == 3
+
+
+def test_changed_code_is_a_trial_of_its_own(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    here(trials(1), store)
+    # The same question, measured by a function of another file.
+    changed = replace(TINY, measure=_measured_here)
+    frame = here(trials(1, changed), store)
+    assert len(files(store)) == 2
+    assert frame["requests"].tolist() == [1]
+
+
+def _measured_here(result: TrialResult) -> dict[str, Any]:
+    return {"requests": len(result.trace.requests)}
+
+
+def test_function_of_no_file_can_be_run_but_not_stored(tmp_path: Path) -> None:
+    scope: dict[str, Any] = {}
+    exec("def measure(result): return {'one': 1}", scope)  # as a notebook's cell does
+    experiment = replace(TINY, measure=scope["measure"])
+    assert here(trials(1, experiment))["one"].tolist() == [1]
+    with pytest.raises(InvalidSetting, match=r"^function='measure': expected one that is defined"):
+        here(trials(1, experiment), tmp_path / "store")
+
+
+def test_measure_may_not_hide_what_every_trial_has() -> None:
+    experiment = replace(TINY, measure=_measures_a_seed)
+    with pytest.raises(TrialFailed, match=r"measure=\['seed'\]: expected names that are none"):
+        here(trials(1, experiment))
+
+
+def _measures_a_seed(_result: TrialResult) -> dict[str, Any]:
+    return {"seed": 1}
+
+
+@pytest.mark.parametrize("executor", [InThisProcess, None])
+def test_trial_that_raises_is_named_and_the_others_are_kept(
+    executor: Callable[[], Executor] | None, tmp_path: Path, log: Path
+) -> None:
+    fine = trials(3, log=str(log))
+    bad = trials(1, log=str(log), mean=math.inf)
+    store = tmp_path / "store"
+    with pytest.raises(TrialFailed) as caught:
+        sweep([*fine, *bad], store=store, executor=executor() if executor else None)
+    assert str(caught.value) == (
+        f"tiny on hybrid, mean=inf log={log} seed=0: ValueError: nobody has that long"
+    )
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert len(files(store)) == 3
+    here(fine, store)
+    assert lines(log) == 4
+
+
+def test_damaged_file_is_named(tmp_path: Path) -> None:
+    here(trials(1), tmp_path / "store")
+    (path,) = files(tmp_path / "store")
+    path.write_bytes(b"PAR1 not really")
+    with pytest.raises(DamagedResult, match=r"not a readable result \(.*\); delete it, and run"):
+        here(trials(1), tmp_path / "store")
+
+
+def test_workers_are_counted_from_one() -> None:
+    with pytest.raises(InvalidSetting, match=r"^workers=0: expected a whole number >= 1$"):
+        sweep(trials(1), workers=0)
+
+
+def test_one_pool_does_for_several_sweeps() -> None:
+    with processes(1) as pool:
+        first, second = (sweep(trials(2), executor=pool)["tiny"] for _ in range(2))
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_duckdb_reads_the_store_as_one_table(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    frame = here(plan(TINY), store)
+    table = f"read_parquet('{store}/**/*.parquet', union_by_name = true)"
+    rows = duckdb.sql(
+        f"SELECT experiment, architecture, count(*), avg(latency) FROM {table} "
+        "GROUP BY ALL ORDER BY architecture"
+    )
+    assert rows is not None
+    means = frame.groupby("architecture")["latency"].mean()
+    assert rows.fetchall() == [
+        ("tiny", architecture, 3, pytest.approx(means[architecture]))
+        for architecture in ("hybrid", "synchronous")
+    ]
+
+
+SWEEP = """
+import sys
+sys.path.append({here!r})
+from genesis_lab.experiments.sweeps import sweep
+from tiny_experiment import trials
+
+if __name__ == "__main__":
+    sweep(trials(12, log={log!r}, takes=0.15), store={store!r}, workers=2)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=lambda how: how.name)
+def test_sweep_that_is_killed_or_interrupted_goes_on_where_it_was(
+    how: signal.Signals, tmp_path: Path, log: Path
+) -> None:
+    store, script = tmp_path / "store", tmp_path / "script.py"
+    script.write_text(SWEEP.format(here=HERE, log=str(log), store=str(store)))
+    with subprocess.Popen(
+        [sys.executable, script], start_new_session=True, stderr=subprocess.PIPE
+    ) as run:
+        while len(files(store)) < 3:
+            assert run.poll() is None, run.communicate()[1]
+            time.sleep(0.01)
+        if how == signal.SIGINT:
+            os.killpg(run.pid, how)  # as a terminal does: to the workers, too
+        else:
+            run.send_signal(how)
+        _, errors = run.communicate(timeout=60)
+    assert (b"KeyboardInterrupt" in errors) is (how == signal.SIGINT)
+    stored = len(files(store))
+    assert 3 <= stored < 12
+    before = _lines_when_quiet(log)
+    if how == signal.SIGINT:
+        assert before == stored  # what was being run was finished and kept
+    else:
+        assert before <= stored + 3  # what was at the workers, or on its way to them
+    frame = here(trials(12, log=str(log), takes=0.15), store)
+    assert frame["seed"].tolist() == list(range(12))
+    assert lines(log) == before + 12 - stored
+
+
+def _lines_when_quiet(log: Path) -> int:
+    """How many trials had begun when the workers were gone."""
+    count = -1
+    while lines(log) != count:
+        count = lines(log)
+        time.sleep(0.5)
+    return count
+
+
+CLUSTER = """
+import os, signal, sys, threading, time
+sys.path.append({here!r})
+from distributed import Client, LocalCluster
+from genesis_lab.experiments.sweeps import sweep
+from tiny_experiment import trials
+
+if __name__ == "__main__":
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        # A worker has to find this script's modules.
+        client.run(lambda: sys.path.append({here!r}))
+        victim = next(iter(client.run(os.getpid).values()))
+
+        def kill():
+            while len(open({log!r}).readlines() if os.path.exists({log!r}) else []) < 5:
+                time.sleep(0.01)
+            os.kill(victim, signal.SIGKILL)
+
+        threading.Thread(target=kill).start()
+        frame = sweep(
+            trials(10, log={log!r}, takes=0.2),
+            store={store!r},
+            executor=client.get_executor(pure=False),
+        )["tiny"]
+        assert victim not in client.run(os.getpid).values()
+        frame.to_parquet({out!r})
+"""
+
+
+def test_cluster_that_loses_a_worker_half_way_gives_all_results(tmp_path: Path, log: Path) -> None:
+    script, out = tmp_path / "script.py", tmp_path / "frame.parquet"
+    store = tmp_path / "store"
+    places = {"here": HERE, "log": log, "store": store, "out": out}
+    script.write_text(CLUSTER.format(**{name: str(path) for name, path in places.items()}))
+    subprocess.run([sys.executable, script], check=True, timeout=120)
+    assert lines(log) > 10  # what the dead worker was at was run again
+    expected = here(trials(10)).drop(columns="experiment")
+    frame = pd.read_parquet(out)
+    pd.testing.assert_series_equal(frame["digest"], expected["digest"])
+    assert len(files(store)) == 10
