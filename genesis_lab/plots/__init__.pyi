@@ -1,5 +1,8 @@
 from .export import provenance_of, save_figure
+from .latency import plot_ecdf, plot_latency_by_utilisation, plot_percentile_curve
+from .scaling import plot_fan_out, plot_scaling
 from .segments import timeline_segments
+from .series import plot_measure
 from .style import (
     ARCHITECTURE_LOOKS,
     ONE_COLUMN,
@@ -24,6 +27,12 @@ __all__ = [
     "series_look",
     "series_label",
     "plot_timeline",
+    "plot_measure",
+    "plot_percentile_curve",
+    "plot_ecdf",
+    "plot_latency_by_utilisation",
+    "plot_fan_out",
+    "plot_scaling",
     "timeline_segments",
     "save_figure",
     "provenance_of",

@@ -35,6 +35,7 @@ YELLOW = "#F0E442"
 BLUE = "#0072B2"
 VERMILLION = "#D55E00"
 PURPLE = "#CC79A7"
+GREY = "#666666"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +61,14 @@ ARCHITECTURE_LOOKS = {
 }
 """How each of `genesis_lab.ARCHITECTURES` looks, in every figure."""
 
-_FILLS: dict[str, Literal["full", "none", "left", "bottom"]] = {
+ADMISSION_FILLS: dict[str, Literal["full", "none", "left", "bottom"]] = {
     "serial": "full",
     "call_chain": "none",
     "re_entrant": "left",
     "pool": "bottom",
 }
-_LEGEND_BELOW = 24.0
-"""From the axes down to their legend, past the label of the x axis [pt]."""
+_LEGEND_BELOW = 4.0
+"""From the label of the x axis down to the legend [pt]."""
 
 
 def series_look(architecture: str, admission: str = "serial") -> Look:
@@ -89,8 +90,8 @@ def series_look(architecture: str, admission: str = "serial") -> Look:
     """
     check_choice("architecture", architecture, tuple(ARCHITECTURE_LOOKS))
     kind = admission.partition("(")[0]
-    check_choice("admission", kind, tuple(_FILLS))
-    return replace(ARCHITECTURE_LOOKS[architecture], fill=_FILLS[kind])
+    check_choice("admission", kind, tuple(ADMISSION_FILLS))
+    return replace(ARCHITECTURE_LOOKS[architecture], fill=ADMISSION_FILLS[kind])
 
 
 def series_label(architecture: str, admission: str = "serial") -> str:
@@ -159,23 +160,24 @@ def add_legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str]) -> Le
     Call it last: how much fits depends on what else is drawn.
     """
     figure = figure_of(ax)
-    figure.draw_without_rendering()  # lays out the figure; before that, no width is known
-    room = ax.get_tightbbox()
-    assert room is not None, "the axes are visible"
-    below = ScaledTranslation(0, -_LEGEND_BELOW / 72, figure.dpi_scale_trans)
+    figure.draw_without_rendering()  # lays out the figure; before that, no extent is known
+    whole, x_axis = ax.get_tightbbox(), ax.xaxis.get_tightbbox()
+    assert whole is not None, "the axes are visible"
+    assert x_axis is not None, "their x axis is, too"
+    below = (x_axis.y0 - ax.get_window_extent().y0) / figure.dpi - _LEGEND_BELOW / 72
     for ncols in range(max(len(labels), 1), 0, -1):
         legend = ax.legend(
             handles,
             labels,
             loc="upper right",
             bbox_to_anchor=(1, 0),
-            bbox_transform=ax.transAxes + below,
+            bbox_transform=ax.transAxes + ScaledTranslation(0, below, figure.dpi_scale_trans),
             ncols=ncols,
             borderpad=0,
             borderaxespad=0,
             columnspacing=1.2,
-            handlelength=3.2,
+            handlelength=3.6,
         )
-        if legend.get_window_extent().width <= room.width:
+        if legend.get_window_extent().width <= whole.width:
             break
     return legend
