@@ -119,14 +119,14 @@ def latency_percentiles(
         }
         return pd.DataFrame(columns)
 
-    timed = _known(frame, by).assign(naive=naive_latencies(frame))
+    timed = _known(frame, by, naive=naive_latencies(frame))
     return per_group(timed.sort_values("intended_at", kind="stable"), by, of_group)
 
 
-def _known(frame: pd.DataFrame, by: Columns) -> pd.DataFrame:
-    """What is not pending, with its latency."""
+def _known(frame: pd.DataFrame, by: Columns, **further: pd.Series) -> pd.DataFrame:
+    """What is not pending, with its latency and further columns."""
     check_columns("by", listed(by), frame)
-    timed = frame[[*listed(by), "intended_at"]].assign(latency=latencies(frame))
+    timed = frame[[*listed(by), "intended_at"]].assign(latency=latencies(frame), **further)
     return timed.dropna(subset="latency")
 
 
@@ -146,7 +146,7 @@ def _interval(
     batches = series[len(series) % _BATCHES :].reshape(_BATCHES, length)
     by_batch = np.percentile(batches, ranks, axis=1)
     agree = (by_batch == whole[:, None]).all(axis=1)
-    beyond = np.where(agree, len(series) * (1 - ranks / 100), _excursions(series, whole))
+    beyond = np.where(agree, len(series) * (100 - ranks) / 100, _excursions(series, whole))
     told = beyond >= _BATCHES * _EXCURSIONS
     mean, *bounds = interval_of_means(by_batch[told], confidence=confidence, seed=seed)
     low[told], high[told] = (whole[told] + (bound - mean) for bound in bounds)
