@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --ed
 # One venv: two installations into it at once would break it.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help compare lab bench test coverage lint format clean
+.PHONY: help compare lab notebooks bench test coverage lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +17,11 @@ compare: $(VENV)/.run  ## run the trading day on both buses, into results/tradin
 	$(BIN)/genesis-lab run trading-day --out results/trading-day
 
 lab: $(VENV)/.lab  ## open JupyterLab
-	$(BIN)/jupyter lab
+	$(BIN)/jupyter lab notebooks/01-first-steps.ipynb
+
+notebooks: $(VENV)/.test  ## execute the notebooks from their sources, and format those
+	$(BIN)/jupytext --quiet --pipe '$(BIN)/ruff format -' notebooks/source/*.md
+	$(BIN)/python notebooks/build.py
 
 bench: $(VENV)/.bench  ## measure the buses against other libraries
 	$(BIN)/python -m genesis_lab.bench
@@ -34,15 +38,16 @@ lint: $(VENV)/.test  ## check style, types and the layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Notebooks change by `make notebooks` only.
 format: $(VENV)/.test  ## format the code and mend what ruff can
-	$(BIN)/ruff check --fix
-	$(BIN)/ruff format
+	$(BIN)/ruff check --fix --config 'extend-exclude = ["*.ipynb"]'
+	$(BIN)/ruff format --config 'extend-exclude = ["*.ipynb"]'
 
 # results/ stays: a sweep can take hours.
 clean:  ## remove the venv and the caches, not the results
 	rm -rf $(VENV) dist .coverage htmlcov .hypothesis
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
-	find genesis_lab tests -name __pycache__ -prune -exec rm -r {} +
+	find genesis_lab notebooks tests -name __pycache__ -prune -exec rm -r {} +
 
 # A stamp file says which extra is installed, and is stale once pyproject.toml has changed.
 $(VENV)/.run: pyproject.toml | $(BIN)/python
