@@ -1,6 +1,7 @@
 from .deadlocks import deadlock_durations, deadlock_probability, deadlock_survival
 from .intervals import mean_intervals, paired_differences
 from .latency import latencies, latency_percentiles, naive_latencies, percentile_curve
+from .littles_law import littles_law
 from .outcomes import outcome_table, wasted_work
 from .queueing import (
     SteadyState,
@@ -32,6 +33,7 @@ __all__ = [
     "deadlock_probability",
     "deadlock_survival",
     "deadlock_durations",
+    "littles_law",
     "mm1",
     "mmc",
     "md1",
