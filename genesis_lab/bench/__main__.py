@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tqdm import tqdm
 
-from genesis_lab.bench import deliveries, detection, queueing, recording, requests
+from genesis_lab.bench import analysis, deliveries, detection, queueing, recording, requests, sweeping
 from genesis_lab.bench.machine import machine_facts
 from genesis_lab.bench.measuring import Family, measure
 from genesis_lab.bench.table import Reading, breakdowns, facts_line, notes, table
@@ -17,6 +17,8 @@ FAMILIES: dict[str, Family] = {
     "recording": recording.FAMILY,
     "queueing": queueing.FAMILY,
     "detection": detection.FAMILY,
+    "analysis": analysis.FAMILY,
+    "sweeping": sweeping.FAMILY,
 }
 _ROUNDS = 7
 _QUICK_ROUNDS, _QUICK_PART = 5, 5
