@@ -6,7 +6,15 @@ from collections.abc import Iterable, Sequence
 
 from tqdm import tqdm
 
-from genesis_lab.bench import analysis, deliveries, detection, queueing, recording, requests, sweeping
+from genesis_lab.bench import (
+    analysis,
+    deliveries,
+    detection,
+    queueing,
+    recording,
+    requests,
+    sweeping,
+)
 from genesis_lab.bench.machine import machine_facts
 from genesis_lab.bench.measuring import Family, measure
 from genesis_lab.bench.table import Reading, breakdowns, facts_line, notes, table
