@@ -15,6 +15,7 @@ from .style import (
     series_look,
 )
 from .timeline import plot_timeline
+from .waiting import plot_wait_for_graph
 
 __all__ = [
     "paper",
@@ -27,6 +28,7 @@ __all__ = [
     "series_look",
     "series_label",
     "plot_timeline",
+    "plot_wait_for_graph",
     "plot_measure",
     "plot_percentile_curve",
     "plot_ecdf",
