@@ -28,7 +28,8 @@ def plot_percentile_curve(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axe
     ----------
     frame
         One row per series and quantile. Columns: `architecture`, maybe `admission`, `probability`
-        (0 <= p < 1) and `latency` [s]; maybe `low` and `high`, the ends of its interval.
+        (0 <= p < 1) and `latency` [s]; maybe `low` and `high`, the ends of its interval. A series
+        that was never answered is named in the legend if it has a row, with a latency of NaN.
     ax
         Where to draw; a new figure in one column, unless told.
 

@@ -31,7 +31,7 @@ Scale = Literal["linear", "log", "log2"]
 
 _LINE_WIDTHS = (2.0, 0.8)
 """Of the first curve and of the last [pt]."""
-_MARKER_SIZES = (6.0, 3.0)
+_MARKER_SIZES = (6.5, 3.8)
 """Of the first curve and of the last [pt]."""
 _MARKED = 12
 """A curve of more points has markers at about so many of them."""
