@@ -4,24 +4,22 @@ A client asks the first one. When the question comes round, the first component 
 it. Does it ever answer? The ring has 1 to 8 components; in a ring of 1 it asks itself.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pandas as pd
 
 from genesis_lab import analysis, plots
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Verdict
-from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
 from genesis_lab.experiments.deadlocks import (
     drawings_of_deadlocks,
-    fate_of,
     judge_by_admission,
-    longest_held,
+    measure_deadlocks,
     worst,
 )
+from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
 from genesis_lab.experiments.tables import interval_columns
-from genesis_lab.experiments.trials import Condition, TrialResult, admission_named, grid
+from genesis_lab.experiments.trials import Condition, admission_named, grid
 from genesis_lab.workloads.durations import Exponential
 from genesis_lab.workloads.scripted import (
     Call,
@@ -66,24 +64,6 @@ def scenario(*, ring: int, admission: str, timeout: float | None) -> System:
     )
 
 
-def measure(result: TrialResult) -> Mapping[str, Any]:
-    """What became of the ring.
-
-    `fate` (see `fates`); `deadlocked`, whether a deadlock formed; `held`, how long the longest one
-    held [s]; `latency` of the client's request [s], NaN if it never ended; `lost`, how many
-    requests got no answer.
-    """
-    requests = result.trace.requests
-    asked = requests.iloc[0]
-    return {
-        "fate": fate_of(result.trace),
-        "deadlocked": not result.trace.deadlocks.empty,
-        "held": longest_held(result),
-        "latency": float(asked["finished_at"] - asked["intended_at"]),
-        "lost": int((requests["outcome"] != "answered").sum()),
-    }
-
-
 def summary(trials: pd.DataFrame) -> pd.DataFrame:
     """A row per architecture, admission and timeout, over all sizes of the ring."""
     by = ["architecture", "admission", "timeout"]
@@ -98,49 +78,52 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
-    """Whether the hybrid is free of deadlocks on rings, and under which admission."""
+    """Whether rings no longer deadlock on the hybrid, and under which admission."""
     hybrid = trials[trials["architecture"] == "hybrid"]
-    formed = analysis.deadlock_probability(hybrid, by=["admission"]).set_index("admission")
+    formed = analysis.deadlock_probability(hybrid, by="admission").set_index("admission")
+    of = formed.to_dict("index")
+    serial, by_chain = of["serial"], of["call_chain"]
     held = hybrid.loc[hybrid["admission"] == "serial", "held"]
     yield Verdict(
         claim="circular calls",
         judgement=judge_by_admission(formed["deadlocked"]),
         measured="rings that deadlock on the hybrid, one message at a time",
-        effect=formed.loc["serial", "probability"],
-        low=formed.loc["serial", "low"],
-        high=formed.loc["serial", "high"],
+        effect=serial["probability"],
+        low=serial["low"],
+        high=serial["high"],
         unit="",
         sentence=(
-            f"With one message at a time, {formed.loc['serial', 'deadlocked']} of "
-            f"{formed.loc['serial', 'trials']} rings deadlock, each until a timeout masks it "
-            f"({held.min():.2g} to {held.max():.2g} s later) and the answer is lost; with "
-            f"call-chain admission {formed.loc['call_chain', 'deadlocked']} of "
-            f"{formed.loc['call_chain', 'trials']} do."
+            f"With one message at a time, {serial['deadlocked']} of {serial['trials']} rings "
+            f"deadlock, and are held for {held.min():.2g} to {held.max():.2g} s until a timeout "
+            f"ends it and the answer is lost; with call-chain admission "
+            f"{by_chain['deadlocked']} of {by_chain['trials']} do."
         ),
     )
 
 
 def drawings(trials: pd.DataFrame, traces: Traces) -> Iterator[Drawing]:
-    """What became of the rings, the time to an answer, and one ring in detail."""
-    of_hybrid = trials[~trials["architecture"].str.startswith("synchronous")]
-    longest_timeout = of_hybrid[of_hybrid["timeout"] == of_hybrid["timeout"].max()]
+    """The time to an answer by the size of the ring, and single rings in detail."""
+    longest_timeout = trials["timeout"].isna() | (trials["timeout"] == trials["timeout"].max())
     latency = analysis.mean_intervals(
-        longest_timeout, ["latency"], by=["architecture", "admission", "ring"]
+        trials[longest_timeout], "latency", by=["architecture", "admission", "ring"]
     ).rename(columns={"mean": "latency"})
     yield Drawing(
         name="latency",
-        caption="How long the client waits for the ring's answer: for the whole timeout where a "
-        "deadlock forms, for the work alone where none does.",
+        caption="How long the client waits for the ring's answer: for ever on the old bus, for the "
+        "whole timeout where a deadlock is masked, for the work alone where none forms or the "
+        "request that would close it is refused.",
         axes=plots.plot_measure(
             latency,
             x="ring",
             y="latency",
             xlabel="components in the ring",
             ylabel="time to answer [s]",
+            xscale="log2",
+            yscale="log",
         ),
         data=latency,
     )
-    yield from drawings_of_deadlocks(traces)
+    yield from drawings_of_deadlocks(traces, graph_of="old-bus")
 
 
 EXPERIMENT = Experiment(
@@ -148,16 +131,13 @@ EXPERIMENT = Experiment(
     question=EXPERIMENTS["circular"],
     conditions=conditions,
     scenario=scenario,
-    measure=measure,
+    measure=measure_deadlocks,
     summary=summary,
     verdicts=verdicts,
     drawings=drawings,
     showcases={
         "old-bus": Condition("synchronous", {"ring": 3, "admission": "serial", "timeout": None}),
         "hybrid": Condition("hybrid", {"ring": 3, "admission": "serial", "timeout": 1.0}),
-        "hybrid-call-chain": Condition(
-            "hybrid", {"ring": 3, "admission": "call_chain", "timeout": 1.0}
-        ),
     },
     replicates=5,
     quick_replicates=2,

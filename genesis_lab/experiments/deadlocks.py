@@ -1,8 +1,8 @@
 """What the experiments on deadlocks share: the word that tells a cure from a mask, and figures."""
 
 import math
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from genesis_lab import plots
 from genesis_lab.experiments.claims import Judgement
@@ -17,9 +17,36 @@ Fate = Literal["none", "refused", "masked", "hangs"]
 """From the best to the worst; see `fate_of`."""
 FATES: tuple[Fate, ...] = ("none", "refused", "masked", "hangs")
 
-
+_BECAME: dict[Fate, str] = {
+    "none": "no deadlock forms",
+    "refused": "the wait that would close the deadlock is refused",
+    "masked": "a timeout breaks the deadlock, and the answer is lost",
+    "hangs": "the deadlock holds for ever",
+}
+_MARGINS: dict[Fate, float] = {"hangs": 1.5}
 _MARGIN = 1.05
-"""A timeline ends a little after the last thing that happened."""
+"""A timeline ends a little after the last thing that happened; later where waits go on for ever."""
+
+
+def measure_deadlocks(result: TrialResult) -> Mapping[str, Any]:
+    """What became of the question that a client asked first, and of any deadlock.
+
+    Returns
+    -------
+    dict
+        `fate` (see `fate_of`); `deadlocked`, whether a deadlock formed; `held`, how long the
+        longest one held [s]: infinitely, if the run stalled with it; `latency` of the client's
+        request [s], NaN if it never ended; `lost`, how many requests got no answer.
+    """
+    requests = result.trace.requests
+    asked = requests.iloc[0]
+    return {
+        "fate": fate_of(result.trace),
+        "deadlocked": not result.trace.deadlocks.empty,
+        "held": _longest_held(result),
+        "latency": float(asked["finished_at"] - asked["intended_at"]),
+        "lost": int((requests["outcome"] != "answered").sum()),
+    }
 
 
 def fate_of(trace: Trace) -> Fate:
@@ -45,11 +72,8 @@ def worst(fates: Iterable[Fate]) -> Fate:
     return max(fates, key=FATES.index)
 
 
-def longest_held(result: TrialResult) -> float:
-    """How long the longest deadlock held [s]: infinitely, if the run stalled with it.
-
-    0 where none formed; one that the horizon cut counts until there.
-    """
+def _longest_held(result: TrialResult) -> float:
+    """0 where none formed; one that the horizon cut counts until there."""
     deadlocks = result.trace.deadlocks
     end = math.inf if result.run.ended == "stalled" else result.run.at
     held = deadlocks["broken_at"].fillna(end) - deadlocks["formed_at"]
@@ -66,34 +90,37 @@ def judge_by_admission(deadlocked: "pd.Series[int]") -> Judgement:
     return "refuted" if deadlocked.all() else "holds with a condition"
 
 
-def drawings_of_deadlocks(traces: Traces) -> Iterator[Drawing]:
-    """The timeline of each showcase, and the wait-for graph of its first deadlock."""
+def drawings_of_deadlocks(traces: Traces, *, graph_of: str) -> Iterator[Drawing]:
+    """The timeline of each showcase, and the wait-for graph of one."""
     for name, trace in traces.items():
-        bus, end = trace.manifest.architecture, _end(trace)
-        window = {"start": 0.0, "end": end * _MARGIN}
+        bus, fate = trace.manifest.architecture, fate_of(trace)
+        end = _end(trace) * _MARGINS.get(fate, _MARGIN)
         yield Drawing(
             name=f"timeline-{name}",
-            caption=f"What each component does on the {bus} bus ({name}): {_become_of(trace)}.",
+            caption=f"What each component does on the {bus} bus ({name}): {_BECAME[fate]}.",
             axes=plots.plot_timeline(
                 trace.requests,
                 trace.deliveries,
                 events=trace.events,
                 deadlocks=trace.deadlocks,
-                **window,
+                start=0.0,
+                end=end,
             ),
             data=plots.timeline_segments(
-                trace.requests, trace.deliveries, events=trace.events, **window
+                trace.requests, trace.deliveries, events=trace.events, start=0.0, end=end
             ),
+            trace=trace,
         )
-        if not trace.deadlocks.empty:
-            yield Drawing(
-                name=f"wait-for-{name}",
-                caption=f"Who waits for whom on the {bus} bus ({name}).",
-                axes=plots.plot_wait_for_graph(
-                    trace.deadlocks, trace.requests, trace.deliveries, events=trace.events
-                ),
-                data=trace.deadlocks.head(1),
-            )
+    trace = traces[graph_of]
+    yield Drawing(
+        name=f"wait-for-{graph_of}",
+        caption=f"Who waits for whom on the {trace.manifest.architecture} bus ({graph_of}).",
+        axes=plots.plot_wait_for_graph(
+            trace.deadlocks, trace.requests, trace.deliveries, events=trace.events
+        ),
+        data=trace.deadlocks.head(1),
+        trace=trace,
+    )
 
 
 def _end(trace: Trace) -> float:
@@ -102,15 +129,3 @@ def _end(trace: Trace) -> float:
     return float(
         max(frame[["sent_at", "finished_at"]].max().max() for frame in frames if len(frame))
     )
-
-
-def _become_of(trace: Trace) -> str:
-    match fate_of(trace):
-        case "hangs":
-            return "the deadlock holds for ever"
-        case "masked":
-            return "a timeout breaks the deadlock, and the answer is lost"
-        case "refused":
-            return "the wait that would close the deadlock is refused"
-        case _:
-            return "no deadlock forms"
