@@ -1,13 +1,15 @@
-"""A trace at a glance, as text and as HTML."""
+"""A trace at a glance, as text and as HTML.
 
-from collections.abc import Hashable, Mapping, Sequence
+HTML has neither colours nor scripts of its own, so that it looks right in light and in dark themes.
+"""
+
+from collections.abc import Iterable, Sequence
 from html import escape
-from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from genesis_lab.errors import as_cycle
+from genesis_lab.recording.messages import deadlocks_of
 
 if TYPE_CHECKING:
     from genesis_lab.recording.trace import Trace
@@ -29,12 +31,28 @@ def as_text(trace: "Trace") -> str:
 
 
 def as_html(trace: "Trace") -> str:
-    """A table of the facts, in whatever colours the page has."""
-    rows = (
-        f"<tr><th>{name}</th><td>{'<br>'.join(map(escape, values))}</td></tr>"
-        for name, values in _facts(trace).items()
-    )
-    return f"<table><caption>{escape(_title(trace))}</caption>{''.join(rows)}</table>"
+    """A table of the facts."""
+    facts = _facts(trace)
+    return table(_title(trace), [[name, "\n".join(facts[name])] for name in facts])
+
+
+def table(caption: str, rows: Iterable[Sequence[str]], *, columns: Sequence[str] = ()) -> str:
+    """An HTML table, of any text; the first cell of a row is its heading."""
+    head = f"<tr>{''.join(map(_heading, columns))}</tr>" if columns else ""
+    body = "".join(f"<tr>{_heading(row[0])}{''.join(map(_cell, row[1:]))}</tr>" for row in rows)
+    return f"<table><caption>{_text(caption)}</caption>{head}{body}</table>"
+
+
+def _heading(text: str) -> str:
+    return f"<th>{_text(text)}</th>"
+
+
+def _cell(text: str) -> str:
+    return f"<td>{_text(text)}</td>"
+
+
+def _text(text: str) -> str:
+    return escape(text).replace("\n", "<br>")
 
 
 def _title(trace: "Trace") -> str:
@@ -80,15 +98,6 @@ def _slowest(requests: pd.DataFrame) -> list[str]:
 
 
 def _deadlocks(deadlocks: pd.DataFrame) -> list[str]:
-    shown = [
-        f"{as_cycle(row['components'])}: formed at {row['formed_at']:.6g} s, {_end(row)}"
-        for row in deadlocks.head(_SHOWN).to_dict("records")
-    ]
+    shown = [*map(str, deadlocks_of(deadlocks.head(_SHOWN)))]
     more = len(deadlocks) - len(shown)
     return [*shown, f"and {more:,} more"] if more else shown
-
-
-def _end(deadlock: Mapping[Hashable, Any]) -> str:
-    if isnan(deadlock["broken_at"]):
-        return "holds"
-    return f"broken at {deadlock['broken_at']:.6g} s ({deadlock['broken_by']})"

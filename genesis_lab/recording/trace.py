@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from genesis_lab.recording import display, parquet
+from genesis_lab.recording.deadlock_report import DeadlockReport, report_deadlock
 from genesis_lab.recording.frames import digest
 from genesis_lab.recording.manifest import Manifest
 from genesis_lab.recording.records import DEADLOCKS, DELIVERIES, EVENTS, REQUESTS, TABLES, Table
@@ -46,6 +47,21 @@ class Trace:
     def deadlocks(self) -> pd.DataFrame:
         """One row per deadlock, in the order in which they formed."""
         return self.frame_of(DEADLOCKS)
+
+    def deadlock_report(self, number: int = 0) -> DeadlockReport:
+        """Who waits for whom in a deadlock, since when, who waits behind them, and how it ended.
+
+        Parameters
+        ----------
+        number
+            The row of `deadlocks`.
+
+        Raises
+        ------
+        InvalidSetting
+            There is no such row.
+        """
+        return report_deadlock(self, number)
 
     def digest(self) -> str:
         """The SHA-256 of all frames' values, in hexadecimal: equal runs have equal digests."""

@@ -1,0 +1,101 @@
+"""The messages of a trace one by one, all three kinds alike, for what draws or tells them.
+
+Analyses take the frames: they are many times faster.
+"""
+
+from collections.abc import Collection
+from math import isnan, nan
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import pandas as pd
+
+from genesis_lab.messages import Deadlock
+
+if TYPE_CHECKING:
+    from genesis_lab.recording.trace import Trace
+
+Kind = Literal["request", "delivery", "event"]
+
+_NAMES = {"request_type": "type", "event_type": "type", "cause": "parent", "event": "parent"}
+
+
+class Message(NamedTuple):
+    """A request, a delivery or an event; the fields are those of its record, under one name."""
+
+    kind: Kind
+    id: int
+    parent: int
+    """Id of the message that it comes from: a delivery's event, else the cause; -1: of none."""
+    chain: int
+    attempt: int
+    """Which sending of a request it was; 1 for the others."""
+    source: str
+    target: str
+    """Who was to take it; empty for an event, whose deliveries have one each."""
+    type: str
+    outcome: str
+    """As in the record; an event is `emitted`, or `pending` while its emitter waits."""
+    error: str | None
+    at: float
+    """When it was sent; of a delivery that never got into an inbox, when its event was [s]."""
+    intended_at: float
+    sent_at: float
+    started_at: float
+    finished_at: float
+    blocked: float
+
+    @property
+    def place(self) -> str:
+        """The component that serves it, or that it waits for; an event's emitter."""
+        return self.source if self.kind == "event" else self.target
+
+    @property
+    def name(self) -> str:
+        """What sentences call it."""
+        return f"{self.kind} {self.id}"
+
+
+def messages_of(trace: "Trace", ids: Collection[int] | None = None) -> list[Message]:
+    """All messages, or those with these ids, in order of sending and then of id."""
+    emitted_at = trace.events.set_index("id")["sent_at"]
+    deliveries = trace.deliveries.assign(
+        attempt=1,
+        at=trace.deliveries["sent_at"].fillna(trace.deliveries["event"].map(emitted_at)),
+    )
+    events = trace.events.assign(
+        attempt=1,
+        target="",
+        outcome=trace.events["finished_at"].notna().map({True: "emitted", False: "pending"}),
+        error=None,
+        at=trace.events["sent_at"],
+        started_at=nan,
+        blocked=0.0,
+    )
+    messages = [
+        *_messages("request", trace.requests.assign(at=trace.requests["sent_at"]), ids),
+        *_messages("delivery", deliveries, ids),
+        *_messages("event", events, ids),
+    ]
+    return sorted(messages, key=lambda message: (message.at, message.id))
+
+
+def _messages(kind: Kind, frame: pd.DataFrame, ids: Collection[int] | None) -> list[Message]:
+    wanted = frame if ids is None else frame[frame["id"].isin(ids)]
+    error = wanted["error"].astype(object)
+    rows = wanted.rename(columns=_NAMES).assign(kind=kind, error=error.where(error.notna(), None))
+    return [Message(*row) for row in rows[list(Message._fields)].itertuples(index=False)]
+
+
+def deadlocks_of(frame: pd.DataFrame) -> list[Deadlock]:
+    """The rows of `trace.deadlocks`, as the values that they were made from."""
+    return [
+        Deadlock(
+            formed_at=row["formed_at"],
+            members=row["members"],
+            components=row["components"],
+            victims=[*row["victims"]],
+            broken_at=row["broken_at"],
+            broken_by=None if isnan(row["broken_at"]) else row["broken_by"],
+        )
+        for row in frame.to_dict("records")
+    ]
