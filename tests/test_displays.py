@@ -4,9 +4,10 @@ import re
 from typing import Any
 
 import pytest
+import trio
 
 import genesis_lab as gl
-from genesis_lab.workloads.scripted import ScriptedComponent
+from genesis_lab.workloads.scripted import ScriptedComponent, Wait
 
 NASTY = "<b>\"a\" & 'b'</b>"
 
@@ -47,6 +48,21 @@ def test_a_deadlock_shows_its_cycle_and_whether_it_holds() -> None:
     )
 
 
+def test_a_bus_names_eight_of_its_components() -> None:
+    async def main() -> list[str]:
+        shown = []
+        async with gl.HybridCoordinator() as bus:
+            for number in range(9):
+                bus.register(gl.Component(f"c{number}"))
+                shown.append(repr(bus))
+        return shown[-2:]
+
+    assert gl.run(main).value == [
+        "<HybridCoordinator open: c0, c1, c2, c3, c4, c5, c6, c7>",
+        "<HybridCoordinator open: c0, c1, c2, c3, c4, c5, c6, c7, and 1 more>",
+    ]
+
+
 # ----------------------------------------------------------------------------------- in a notebook
 
 
@@ -63,6 +79,33 @@ def test_a_component_shows_its_id_its_class_and_its_admission() -> None:
 def test_a_scripted_component_is_as_short_in_a_notebook_as_any_other() -> None:
     scripted = ScriptedComponent("a", on_request={"ask": ()})
     assert html_of(scripted) == "<strong>a</strong>: ScriptedComponent, SERIAL"
+
+
+def test_a_bus_shows_how_busy_its_components_are() -> None:
+    async def main() -> str:
+        async with gl.HybridCoordinator() as bus:
+            bus.register(ScriptedComponent("a", on_request={"ask": (Wait(1.0),)}))
+            bus.register(ScriptedComponent("<b>"))
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(bus.request, "a", "ask", None, "me")
+                await gl.sleep(0.5)
+                return html_of(bus)
+
+    html = gl.run(main).value
+    assert html == (
+        "<table><caption>HybridCoordinator, open</caption>"
+        "<tr><th>component</th><th>serving</th><th>waiting</th><th>in its inbox</th></tr>"
+        "<tr><th>a</th><td>1</td><td>2</td><td>0</td></tr>"
+        "<tr><th>&lt;b&gt;</th><td>0</td><td>0</td><td>0</td></tr></table>"
+    )
+
+
+def test_a_bus_that_was_never_opened_shows_that_it_is_closed_and_empty() -> None:
+    assert html_of(gl.SynchronousBus()) == (
+        "<table><caption>SynchronousBus, closed</caption>"
+        "<tr><th>component</th><th>serving</th><th>waiting</th><th>in its inbox</th></tr></table>"
+    )
 
 
 def test_a_notebook_shows_of_a_run_what_its_text_says() -> None:

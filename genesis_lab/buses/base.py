@@ -7,6 +7,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextvars import ContextVar
+from html import escape
 from itertools import count
 from math import inf, nan
 from types import TracebackType
@@ -44,6 +45,9 @@ log = logging.getLogger("genesis_lab.bus")
 
 # An enum's member costs a look-up each time it is named.
 ANSWERED, CANCELLED = Outcome.ANSWERED, Outcome.CANCELLED
+
+_SHOWN = 8
+"""How many components a bus names in its text."""
 
 
 class Bus(ABC):
@@ -170,9 +174,26 @@ class Bus(ABC):
         return statistics_of(self._directory, self._ledger)
 
     def __repr__(self) -> str:
-        state = "open" if self._is_open else "closed"
-        components = ", ".join(self._directory.mailboxes) or "no components"
-        return f"<{type(self).__name__} {state}: {components}>"
+        names = [*self._directory.mailboxes]
+        more = [f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
+        components = ", ".join([*names[:_SHOWN], *more]) or "no components"
+        return f"<{type(self).__name__} {self._state()}: {components}>"
+
+    def _repr_html_(self) -> str:
+        components = self.statistics().components if self._was_opened else ()
+        rows = "".join(
+            f"<tr><th>{escape(each.id)}</th><td>{each.serving}</td><td>{each.waiting}</td>"
+            f"<td>{each.inbox}</td></tr>"
+            for each in components
+        )
+        return (
+            f"<table><caption>{type(self).__name__}, {self._state()}</caption>"
+            "<tr><th>component</th><th>serving</th><th>waiting</th><th>in its inbox</th></tr>"
+            f"{rows}</table>"
+        )
+
+    def _state(self) -> str:
+        return "open" if self._is_open else "closed"
 
     # --- who is on the bus ------------------------------------------------------------------------
 
