@@ -15,6 +15,7 @@ from genesis_lab.experiments.deadlocks import (
     drawings_of_deadlocks,
     judge_by_admission,
     measure_deadlocks,
+    under_longest_timeout,
     worst,
 )
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
@@ -103,9 +104,8 @@ def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
 
 def drawings(trials: pd.DataFrame, traces: Traces) -> Iterator[Drawing]:
     """The time to an answer by the size of the ring, and single rings in detail."""
-    longest_timeout = trials["timeout"].isna() | (trials["timeout"] == trials["timeout"].max())
     latency = analysis.mean_intervals(
-        trials[longest_timeout], "latency", by=["architecture", "admission", "ring"]
+        under_longest_timeout(trials), "latency", by=["architecture", "admission", "ring"]
     ).rename(columns={"mean": "latency"})
     yield Drawing(
         name="latency",

@@ -2,16 +2,15 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+import pandas as pd
 
 from genesis_lab import plots
 from genesis_lab.experiments.claims import Judgement
 from genesis_lab.experiments.experiment import Drawing, Traces
 from genesis_lab.experiments.trials import TrialResult
 from genesis_lab.recording import Trace
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Fate = Literal["none", "refused", "masked", "hangs"]
 """From the best to the worst; see `fate_of`."""
@@ -78,6 +77,13 @@ def _longest_held(result: TrialResult) -> float:
     end = math.inf if result.run.ended == "stalled" else result.run.at
     held = deadlocks["broken_at"].fillna(end) - deadlocks["formed_at"]
     return float(held.max()) if len(held) else 0.0
+
+
+def under_longest_timeout(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials under the longest timeout, and those of buses that know none."""
+    timeout = trials["timeout"]
+    shown: pd.DataFrame = trials[timeout.isna() | (timeout == timeout.max())]
+    return shown
 
 
 def judge_by_admission(deadlocked: "pd.Series[int]") -> Judgement:
