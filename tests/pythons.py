@@ -20,8 +20,10 @@ def find(version: str) -> Path | None:
     return next((path for path in _candidates(version) if _starts(path)), None)
 
 
-def environment(python: Path, folder: Path) -> Path:
+def environment(python: Path, folder: Path, *further: str) -> Path:
     """The interpreter of a virtual environment with this checkout in it, made if need be.
+
+    What is to be installed further is named as pip takes it.
 
     Raises
     ------
@@ -31,7 +33,7 @@ def environment(python: Path, folder: Path) -> Path:
     inside = folder / "bin" / "python"
     if not (folder / "complete").exists():
         _run(python, "-m", "venv", "--clear", folder)
-        _run(inside, "-m", "pip", "install", "--quiet", "--editable", ROOT)
+        _run(inside, "-m", "pip", "install", "--quiet", "--editable", ROOT, *further)
         (folder / "complete").touch()
     return inside
 
