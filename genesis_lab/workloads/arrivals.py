@@ -3,8 +3,8 @@
 Whoever sends says when it *meant* to (`intended_at`), however late it is. A sender that counted
 from when it got round to sending would leave out the very wait that the bus has caused.
 
-`Poisson` and `Recorded` say when; `OpenLoop`, `ClosedLoop` and `Publisher` send, each from its
-`run_on(bus)`, which returns when everything has been sent and answered.
+`Poisson` and `Recorded` say when; `OpenLoop`, `Requester`, `ClosedLoop` and `Publisher` send, each
+from its `run_on(bus)`, which returns when everything has been sent and answered.
 """
 
 import math
@@ -105,12 +105,9 @@ class OpenLoop:
 
     async def run_on(self, bus: BusFace) -> None:
         """Send every request when its time has come, however many are still open."""
-        ask = self.ask
-        stream = random_stream("arrivals", ask.source, ask.target, ask.request_type)
-        began = bus.now()
-        due = (began + at for at in self.arrivals.times(stream))
+        due = _due(bus, self.ask, self.arrivals)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_Senders(bus, ask, due, nursery).take_turns)
+            nursery.start_soon(_Senders(bus, self.ask, due, nursery).take_turns)
 
 
 class _Senders:
@@ -135,6 +132,23 @@ class _Senders:
             if not self._waiting:
                 self._nursery.start_soon(self.take_turns)
             await self._ask.send(self._bus, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """One sender of requests, in order: waiting for a reply makes it late for the next ones.
+
+    Under one seed it means to send when an `OpenLoop` of the same requests does.
+    """
+
+    ask: Ask
+    arrivals: Arrivals
+
+    async def run_on(self, bus: BusFace) -> None:
+        """Send every request, as soon as it is meant to be and the ones before have ended."""
+        for at in _due(bus, self.ask, self.arrivals):
+            await wait_until(bus, at)
+            await self.ask.send(bus, at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +204,13 @@ class Publisher:
         for at in self.arrivals.times(stream):
             await wait_until(bus, began + at)
             await bus.emit_event(self.event_type, None, self.source, intended_at=began + at)
+
+
+def _due(bus: BusFace, ask: Ask, arrivals: Arrivals) -> Iterator[float]:
+    """When the requests of traffic that begins now are meant to be sent."""
+    stream = random_stream("arrivals", ask.source, ask.target, ask.request_type)
+    began = bus.now()
+    return (began + at for at in arrivals.times(stream))
 
 
 def wait_until(bus: BusFace, at: float) -> Awaitable[None]:

@@ -242,6 +242,13 @@ class PlainComponent(Component):
         )
 
 
+class Traffic(Protocol):
+    """Whoever sends something: a client, or the traffic of `arrivals`."""
+
+    async def run_on(self, bus: BusFace) -> None:
+        """Send, and return when everything has come to its end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """Somebody who is on no bus, and performs a script from an instant on."""
@@ -269,7 +276,7 @@ class System:
     components: tuple[Component, ...]
     subscriptions: tuple[tuple[str, str], ...] = ()
     """Pairs of a component's id and an event type, in the order of subscription."""
-    clients: tuple[Client, ...] = ()
+    clients: tuple[Traffic, ...] = ()
 
     async def run_on(self, bus: Bus) -> None:
         """Register and subscribe, run the clients to their end, and wait for the last delivery.

@@ -1,7 +1,7 @@
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,18 +17,16 @@ from genesis_lab.workloads.arrivals import (
     Poisson,
     Publisher,
     Recorded,
+    Requester,
     wait_until,
 )
 from genesis_lab.workloads.durations import Constant, Duration, Exponential
+from genesis_lab.workloads.scripted import Traffic
 from genesis_lab.workloads.services import Service
 from genesis_lab.workloads.streams import random_stream
 
 WORK = Ask("service", timeout=None)
 ONE_SECOND = Constant(1.0)
-
-
-class Traffic(Protocol):
-    async def run_on(self, bus: gl.Bus) -> None: ...
 
 
 def traced(
@@ -130,6 +128,24 @@ def test_open_loop_says_who_asks_whom_for_what() -> None:
     [row] = traced(OpenLoop(ask, Recorded([0.0]))).requests.to_dict("records")
     assert (row["source"], row["target"], row["request_type"]) == ("me", "service", "other")
     assert (row["outcome"], row["finished_at"]) == ("timed_out", 0.5)
+
+
+@pytest.mark.parametrize("bus", [gl.SynchronousBus, gl.HybridCoordinator])
+def test_requester_waits_for_its_reply_and_keeps_the_intended_times(
+    bus: Callable[..., gl.Bus],
+) -> None:
+    requests = traced(Requester(WORK, Recorded([0.0, 0.25, 3.0])), bus=bus).requests
+    assert requests["intended_at"].tolist() == [0.0, 0.25, 3.0]
+    assert requests["sent_at"].tolist() == [0.0, 1.0, 3.0]
+    assert requests["finished_at"].tolist() == [1.0, 2.0, 4.0]
+
+
+def test_requester_means_to_send_when_an_open_loop_does() -> None:
+    intended = [
+        traced(traffic(WORK, Poisson(rate=2.0, count=50)), seed=3).requests["intended_at"].tolist()
+        for traffic in (Requester, OpenLoop)
+    ]
+    assert intended[0] == intended[1]
 
 
 def test_traffic_of_one_source_does_not_shift_that_of_another() -> None:

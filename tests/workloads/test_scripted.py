@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 import genesis_lab as gl
+from genesis_lab.workloads.arrivals import Ask, OpenLoop, Recorded
 from genesis_lab.workloads.durations import Constant, Empirical, Exponential, LogNormal
 from genesis_lab.workloads.scripted import (
     DONE,
@@ -166,6 +167,14 @@ def test_ring_of_serial_components_without_timeouts_stalls_when_it_closes(
 def test_ring_under_a_timeout_comes_to_an_end() -> None:
     result = run(ring(3, gl.SERIAL, timeout=2.0), gl.HybridCoordinator())
     assert (result.ended, result.at) == ("completed", 2.5)
+
+
+def test_client_of_a_system_may_be_any_traffic() -> None:
+    system = System(
+        components=(ScriptedComponent("a", on_request={"work": (Wait(1.0),)}),),
+        clients=(OpenLoop(Ask("a"), Recorded([0.0, 0.5])),),
+    )
+    assert run(system, gl.HybridCoordinator()).at == 2.0
 
 
 def test_system_runs_on_one_bus_after_another() -> None:
