@@ -11,6 +11,7 @@ The layers, from the bottom up; each imports only from those before it:
 - `workloads`: components and traffic, from scripts to a trading day.
 - `experiments`: questions with their conditions, measures and verdicts.
 - `plots`: from frames to figures that can go in a paper.
+- `laboratory`: a bus that lives across notebook cells, on a thread of its own.
 - `cli`, `bench`: the command line, and the benchmarks.
 
 Names are loaded when they are first used (`__init__.pyi` says from where): so the command line

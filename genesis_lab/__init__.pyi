@@ -11,6 +11,7 @@ from .errors import (
     TargetGone,
     UnknownTarget,
 )
+from .laboratory import LiveLab, live
 from .messages import Deadlock, Outcome
 from .observers import Observer
 from .recording import Recorder, Trace
@@ -22,7 +23,9 @@ __version__: str
 __all__ = [
     "run",
     "sleep",
+    "live",
     "RunResult",
+    "LiveLab",
     "Component",
     "Admission",
     "SERIAL",

@@ -1,7 +1,7 @@
 """What a bus says that it is doing, at exact instants of virtual time."""
 
 from dataclasses import FrozenInstanceError
-from math import inf
+from math import inf, isnan
 from typing import Any
 
 import pytest
@@ -13,13 +13,9 @@ from genesis_lab.errors import BusNotOpen
 from tests.parts import Part, asking, asks, sleeps
 
 
-def is_nan(value: float) -> bool:
-    return value != value
-
-
 def in_flight(statistics: BusStatistics) -> list[tuple[Any, ...]]:
     return [
-        (each.kind, each.source, each.target, each.sent_at, None if is_nan(each.started_at) else 1)
+        (each.kind, each.source, each.target, each.sent_at, None if isnan(each.started_at) else 1)
         for each in statistics.in_flight
     ]
 
@@ -101,7 +97,7 @@ def test_statistics_name_the_deadlocks_that_stand_and_do_not_change_afterwards()
     [deadlock] = statistics.deadlocks
     assert (deadlock.formed_at, deadlock.components) == (0.5, ("a", "b", "a"))
     assert deadlock.victims == []
-    assert is_nan(deadlock.broken_at)
+    assert isnan(deadlock.broken_at)
 
 
 def test_a_synchronous_bus_gives_each_component_one_place() -> None:
