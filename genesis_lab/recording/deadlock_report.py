@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from math import isnan
 from typing import TYPE_CHECKING
 
-from genesis_lab.errors import InvalidSetting
 from genesis_lab.messages import Deadlock
 from genesis_lab.recording import display
-from genesis_lab.recording.messages import Message, deadlocks_of, messages_of
+from genesis_lab.recording.messages import Message, deadlock_at, messages_of
 
 if TYPE_CHECKING:
     from genesis_lab.recording.trace import Trace
@@ -75,11 +74,7 @@ class DeadlockReport:
 
 def report_deadlock(trace: "Trace", number: int) -> DeadlockReport:
     """The report on one row of `trace.deadlocks`."""
-    count = len(trace.deadlocks)
-    if not 0 <= number < count:
-        expected = f"the row of one of {count} deadlocks" if count else "a trace with a deadlock"
-        raise InvalidSetting("number", number, expected)
-    [deadlock] = deadlocks_of(trace.deadlocks.iloc[[number]])
+    deadlock = deadlock_at(trace.deadlocks, number)
     involved = messages_of(trace, [*deadlock.members, *deadlock.victims])
     # A member may go on while the others still hold each other up, so members are taken as they
     # were when the deadlock formed.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pandas as pd
 
+from genesis_lab.errors import InvalidSetting
 from genesis_lab.messages import Deadlock
 
 if TYPE_CHECKING:
@@ -99,3 +100,12 @@ def deadlocks_of(frame: pd.DataFrame) -> list[Deadlock]:
         )
         for row in frame.to_dict("records")
     ]
+
+
+def deadlock_at(frame: pd.DataFrame, number: int) -> Deadlock:
+    """One row of `trace.deadlocks`."""
+    if not 0 <= number < len(frame):
+        count = len(frame)
+        expected = f"the row of one of {count} deadlocks" if count else "a trace with a deadlock"
+        raise InvalidSetting("number", number, expected)
+    return deadlocks_of(frame.iloc[[number]])[0]

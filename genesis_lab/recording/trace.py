@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import inf
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ from genesis_lab.recording.deadlock_report import DeadlockReport, report_deadloc
 from genesis_lab.recording.frames import digest
 from genesis_lab.recording.manifest import Manifest
 from genesis_lab.recording.records import DEADLOCKS, DELIVERIES, EVENTS, REQUESTS, TABLES, Table
+from genesis_lab.recording.sequence import SequenceDiagram, draw_sequence
 from genesis_lab.recording.spool import read_spool
 
 
@@ -62,6 +64,42 @@ class Trace:
             There is no such row.
         """
         return report_deadlock(self, number)
+
+    def sequence_diagram(
+        self,
+        *,
+        start: float = 0.0,
+        end: float = inf,
+        chain: int | None = None,
+        deadlock: int | None = None,
+        limit: int = 100,
+    ) -> SequenceDiagram:
+        """Who sent what to whom in which order, and what came of it, as a Mermaid diagram.
+
+        Requests are solid arrows and replies dashed ones; a cross ends what is lost: a reply that
+        never came, or a delivery. Deliveries have open arrow heads. A deadlock is a note.
+
+        Parameters
+        ----------
+        start, end
+            What was sent in this window is shown, with its end whenever that was
+            [s since the bus opened].
+        chain
+            Only the call chain with this id, and the deliveries of its events.
+        deadlock
+            Only the members and victims of this row of `deadlocks`, and what led to them.
+        limit
+            How many requests and deliveries are shown; the diagram says how many it leaves out.
+
+        Raises
+        ------
+        InvalidSetting
+            The end is before the start, there is no such chain or deadlock, or the limit is not a
+            whole number of at least one.
+        """
+        return draw_sequence(
+            self, start=start, end=end, chain=chain, deadlock=deadlock, limit=limit
+        )
 
     def digest(self) -> str:
         """The SHA-256 of all frames' values, in hexadecimal: equal runs have equal digests."""
