@@ -6,6 +6,12 @@
 - `series`: a measure against x, curve by curve
 - `latency`: by percentile, as a distribution, against utilisation
 - `scaling`: what more subscribers or more components cost
+- `waiting`: the wait-for graph of one deadlock
+- `deadlocks`: how likely they are, and how soon
+- `attribution`: which settings cured them, and which only masked them
+- `outcomes`: how messages ended, condition by condition
+- `scoreboard`: the claims of a design and what became of them
+- `texts`: how wide texts are, and how they are made to fit
 - `export`: a figure's files, with the numbers in it and where they come from
 
 Figures are made without pyplot, so that nothing global changes and no window opens. Names are

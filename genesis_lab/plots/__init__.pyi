@@ -1,6 +1,10 @@
+from .attribution import plot_attribution
+from .deadlocks import plot_deadlock_probability, plot_deadlock_survival
 from .export import provenance_of, save_figure
 from .latency import plot_ecdf, plot_latency_by_utilisation, plot_percentile_curve
+from .outcomes import plot_outcomes
 from .scaling import plot_fan_out, plot_scaling
+from .scoreboard import plot_scoreboard
 from .segments import timeline_segments
 from .series import plot_measure
 from .style import (
@@ -35,6 +39,11 @@ __all__ = [
     "plot_latency_by_utilisation",
     "plot_fan_out",
     "plot_scaling",
+    "plot_deadlock_probability",
+    "plot_deadlock_survival",
+    "plot_attribution",
+    "plot_outcomes",
+    "plot_scoreboard",
     "timeline_segments",
     "save_figure",
     "provenance_of",

@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from functools import partial
-from io import BytesIO
 from itertools import product
 from typing import Any
 
@@ -12,8 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch
 
 import genesis_lab as gl
-from genesis_lab.plots import ONE_COLUMN, TWO_COLUMNS, figure_of, new_axes, plot_wait_for_graph
+from genesis_lab.plots import ONE_COLUMN, TWO_COLUMNS, new_axes, plot_wait_for_graph
 from genesis_lab.workloads.scripted import Call, Client, Emit, ScriptedComponent, System, Wait
+from tests.plots.curves import legend_of
+from tests.plots.looks import check_page, check_repeats, texts
 from tests.plots.scenes import QUEUE, RING, trace_of
 from tests.properties.brute_force import Architecture, History
 from tests.properties.plain_record import PlainRecord
@@ -71,8 +72,8 @@ def arrows(ax: Axes, linestyle: str | None = None) -> list[Arrow]:
 
 def labels(ax: Axes) -> dict[int, str]:
     """What stands beside each node; both have been written in turn."""
-    texts = [text.get_text() for text in ax.texts]
-    return {int(id): label for id, label in zip(texts[::2], texts[1::2], strict=True)}
+    written = texts(ax)
+    return {int(id): label for id, label in zip(written[::2], written[1::2], strict=True)}
 
 
 def fills(ax: Axes) -> dict[int, str]:
@@ -86,12 +87,6 @@ def fills(ax: Axes) -> dict[int, str]:
     }
 
 
-def entries(ax: Axes) -> list[str]:
-    legend = ax.get_legend()
-    assert legend is not None
-    return [text.get_text() for text in legend.get_texts()]
-
-
 def test_arrows_lead_around_the_cycle() -> None:
     ax = draw(trace_of(RING))
     assert arrows(ax) == [(0, 1), (1, 2), (2, 0)]
@@ -100,7 +95,7 @@ def test_arrows_lead_around_the_cycle() -> None:
 def test_arrow_is_solid_to_what_a_message_caused_and_dashed_to_whom_it_waits_its_turn_for() -> None:
     ax = draw(trace_of(RING))
     assert arrows(ax, "-") == [(0, 1), (1, 2)]
-    assert entries(ax) == ["member", "waits for what it caused", "waits for its turn"]
+    assert legend_of(ax) == ["member", "waits for what it caused", "waits for its turn"]
 
 
 def test_node_is_labelled_with_type_and_component() -> None:
@@ -140,7 +135,7 @@ def test_victims_are_pale_and_wait_in_line_behind_a_member() -> None:
         5: "white",
     }
     assert arrows(ax)[3:] == [(3, 0), (4, 3), (5, 4)]
-    assert "victim" in entries(ax)
+    assert "victim" in legend_of(ax)
 
 
 def test_victim_that_is_served_waits_for_what_it_caused() -> None:
@@ -216,7 +211,7 @@ def test_request_at_a_pool_waits_for_all_its_workers() -> None:
 def test_only_the_nearest_victims_are_drawn_and_the_others_counted() -> None:
     ax = draw(trace_of(ring(2, victims=20)))
     assert sorted(labels(ax)) == list(range(11))
-    assert "victim, and 12 more" in entries(ax)
+    assert "victim, and 12 more" in legend_of(ax)
 
 
 def test_each_deadlock_has_its_number() -> None:
@@ -231,7 +226,7 @@ def test_each_deadlock_has_its_number() -> None:
 
 def test_without_deadlocks_the_axes_say_so() -> None:
     ax = draw(trace_of(QUEUE))
-    assert [text.get_text() for text in ax.texts] == ["no deadlock"]
+    assert texts(ax) == ["no deadlock"]
 
 
 def test_deadlock_of_an_emitter_needs_the_events() -> None:
@@ -248,16 +243,7 @@ def test_deadlock_of_an_emitter_needs_the_events() -> None:
 @pytest.mark.parametrize("width", [ONE_COLUMN, TWO_COLUMNS])
 @pytest.mark.parametrize("size", [1, 3, 9])
 def test_nothing_overlaps_or_leaves_the_page(width: float, size: int) -> None:
-    ax = draw(trace_of(ring(size, victims=3)), ax=new_axes(width=width, height=80))
-    figure = figure_of(ax)
-    figure.draw_without_rendering()
-    boxes = [text.get_window_extent() for text in ax.texts]
-    assert not [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
-    legend, page = ax.get_legend(), figure.bbox
-    assert legend is not None
-    for box in [*boxes, ax.title.get_window_extent(), legend.get_window_extent()]:
-        assert page.x0 <= box.x0 < box.x1 <= page.x1
-        assert page.y0 <= box.y0 < box.y1 <= page.y1
+    check_page(draw(trace_of(ring(size, victims=3)), ax=new_axes(width=width, height=80)))
 
 
 def test_long_names_are_cut() -> None:
@@ -271,10 +257,7 @@ def test_long_names_are_cut() -> None:
 
 
 def test_drawn_twice_it_is_the_same_image() -> None:
-    images = [BytesIO(), BytesIO()]
-    for image in images:
-        figure_of(draw(trace_of(ring(3, victims=3)))).savefig(image, format="png")
-    assert images[0].getvalue() == images[1].getvalue()
+    check_repeats(lambda: draw(trace_of(ring(3, victims=3))))
 
 
 @pytest.mark.parametrize("name", BUSES)
