@@ -1,0 +1,188 @@
+"""Random call graphs: whoever is asked may ask anyone else, and clients come at random.
+
+How likely is it that a deadlock forms within a second, and how soon does it? A chain may come back
+to a component that it is still being served at, and two chains that are served at the same time may
+cross: A asks B while B asks A.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from genesis_lab import analysis, plots
+from genesis_lab.experiments import EXPERIMENTS
+from genesis_lab.experiments.claims import Verdict
+from genesis_lab.experiments.deadlocks import judge_by_admission
+from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
+from genesis_lab.experiments.tables import interval_columns
+from genesis_lab.experiments.trials import Condition, TrialResult, admission_named, grid
+from genesis_lab.workloads.durations import Exponential
+from genesis_lab.workloads.random_calls import RandomCalls
+
+_HORIZON = 1.0
+_WORK = Exponential(0.02)
+_ASKS = 0.3
+_LONGEST = 3
+"""The shortest chain that can come back to where it began."""
+_BY = ["architecture", "admission", "load", "components"]
+
+
+def conditions(quick: bool) -> list[Condition]:
+    """Architecture x load x components x admission."""
+    return grid(
+        architecture=["synchronous", "synchronous-component", "hybrid"],
+        load=[0.05, 0.3] if quick else [0.05, 0.15, 0.3],
+        components=[6] if quick else [3, 6, 12],
+        admission=["serial", "call_chain", "re_entrant"],
+        timeout=[0.5],
+    )
+
+
+def scenario(*, load: float, components: int, admission: str, timeout: float | None) -> RandomCalls:
+    """Clients that go on arriving until the trial is cut."""
+    return RandomCalls(
+        components=components,
+        load=load,
+        until=_HORIZON,
+        work=_WORK,
+        asks=_ASKS,
+        longest=_LONGEST,
+        admission=admission_named(admission),
+        timeout=timeout,
+    )
+
+
+def measure(result: TrialResult) -> Mapping[str, Any]:
+    """Whether a deadlock formed, and when; and what became of the requests.
+
+    Returns
+    -------
+    dict
+        `deadlocked`, whether a deadlock formed; `time`, when the first one did [s], or else the
+        horizon; `formed`, how many did; `answered`, the share of requests that got their answer.
+        One that is open when the trial is cut has got none.
+    """
+    formed = result.trace.deadlocks["formed_at"]
+    return {
+        "deadlocked": not formed.empty,
+        "time": float(formed.min()) if len(formed) else _HORIZON,
+        "formed": len(formed),
+        "answered": float((result.trace.requests["outcome"] == "answered").mean()),
+    }
+
+
+def summary(trials: pd.DataFrame) -> pd.DataFrame:
+    """A row per condition."""
+    # Every trial without a deadlock is cut at the same instant, so that the mean of `time` is the
+    # restricted mean survival time: the area below the survival curve.
+    labels = {
+        "deadlocked": "probability of a deadlock",
+        "time": f"time without deadlock, of {_HORIZON:g} s [s]",
+        "formed": "deadlocks per run",
+        "answered": "share of requests answered",
+    }
+    probability = analysis.deadlock_probability(trials, by=_BY)
+    of_deadlock = probability.assign(measure="deadlocked", mean=probability["probability"])
+    others = analysis.mean_intervals(trials, ["time", "formed", "answered"], by=_BY)
+    return interval_columns(pd.concat([of_deadlock, others]), labels, by=_BY)
+
+
+def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
+    """Whether the hybrid is free of deadlocks, under which admission, and what the bus adds."""
+    hybrid = trials[trials["architecture"] == "hybrid"]
+    formed = analysis.deadlock_probability(hybrid, by="admission").set_index("admission")
+    of = formed.to_dict("index")
+    serial = trials[trials["admission"] == "serial"]
+    effect = _more_than_old_bus(serial)
+    old_bus = serial.loc[serial["architecture"] == "synchronous", "deadlocked"].mean()
+    free = of["re_entrant"]
+    yield Verdict(
+        claim="prevention",
+        judgement=judge_by_admission(formed["deadlocked"]),
+        measured="share of runs that deadlock: hybrid less old bus, one message at a time",
+        effect=effect["difference"],
+        low=effect["low"],
+        high=effect["high"],
+        unit="",
+        sentence=(
+            f"With one message at a time, {of['serial']['probability']:.0%} of the runs on the "
+            f"hybrid deadlock, and {old_bus:.0%} on the old bus; with call-chain admission it is "
+            f"{of['call_chain']['probability']:.0%}, since chains that cross still do; with "
+            f"re-entrant components {free['deadlocked']} of {free['trials']} runs "
+            f"(at most {free['high']:.2%}). In {_same_instant(serial):.0%} of the pairs the first "
+            f"deadlock comes at the very same instant as on an old bus whose components run side "
+            f"by side: it is the admission that prevents deadlocks, and not the bus."
+        ),
+    )
+
+
+def _more_than_old_bus(serial: pd.DataFrame) -> Mapping[Any, float]:
+    """By how much more often the hybrid deadlocks; all trials of a seed are one observation."""
+    both = serial[serial["architecture"].isin(["hybrid", "synchronous"])]
+    shares = both.groupby(["architecture", "seed"])["deadlocked"].mean().reset_index()
+    [found] = analysis.paired_differences(
+        shares, "deadlocked", between="architecture", baseline="synchronous"
+    ).to_dict("records")
+    return found
+
+
+def _same_instant(serial: pd.DataFrame) -> float:
+    """In which share of the pairs hybrid and component-wise old bus deadlock together, or never."""
+    by_bus = serial.pivot_table(
+        index=["load", "components", "seed"], columns="architecture", values="time"
+    )
+    return float((by_bus["hybrid"] == by_bus["synchronous-component"]).mean())
+
+
+def drawings(trials: pd.DataFrame, _traces: Traces) -> Iterator[Drawing]:
+    """The probability by load and by components, and the survival under one load."""
+    load, components = trials["load"].median(), trials["components"].median()
+    probability = analysis.deadlock_probability(trials, by=_BY)
+    by_load = probability[probability["components"] == components]
+    yield Drawing(
+        name="probability-by-load",
+        caption=f"How likely a deadlock is within {_HORIZON:g} s, among {components:g} components: "
+        "more so with each bit of load, unless components are re-entrant. The hybrid with serial "
+        "components coincides with the old bus whose components run side by side; the original "
+        "old bus, which serves one chain at a time, deadlocks less.",
+        axes=plots.plot_deadlock_probability(
+            by_load, x="load", xlabel="utilisation of each component, if nothing blocked"
+        ),
+        data=by_load,
+    )
+    by_components = probability[probability["load"] == load]
+    yield Drawing(
+        name="probability-by-components",
+        caption=f"How likely a deadlock is within {_HORIZON:g} s at a utilisation of {load:g}. In "
+        "a larger system chains meet less often, but there are more of them.",
+        axes=plots.plot_deadlock_probability(by_components, x="components", xlabel="components"),
+        data=by_components,
+    )
+    highest = trials[
+        (trials["load"] == trials["load"].max()) & (trials["components"] == components)
+    ]
+    survival = analysis.deadlock_survival(highest, by=["architecture", "admission"])
+    yield Drawing(
+        name="survival",
+        caption=f"The share of runs without a deadlock so far (Kaplan-Meier), among {components:g} "
+        f"components at a utilisation of {trials['load'].max():g}. Only re-entrant components "
+        "last.",
+        axes=plots.plot_deadlock_survival(survival),
+        data=survival,
+    )
+
+
+EXPERIMENT = Experiment(
+    name="random-calls",
+    question=EXPERIMENTS["random-calls"],
+    conditions=conditions,
+    scenario=scenario,
+    measure=measure,
+    summary=summary,
+    verdicts=verdicts,
+    drawings=drawings,
+    replicates=30,
+    quick_replicates=6,
+    horizon=_HORIZON,
+)
