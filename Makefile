@@ -29,8 +29,9 @@ bench: $(VENV)/.bench  ## measure the buses against other libraries
 test: $(VENV)/.test  ## run the tests, on all cores (ARGS="..." goes to pytest)
 	$(BIN)/pytest -n auto $(ARGS)
 
+# Without the notebooks: they show, and test little.
 coverage: $(VENV)/.test  ## run the tests and show which branches they miss
-	$(BIN)/pytest -n auto --cov $(ARGS)
+	$(BIN)/pytest -n auto --ignore=notebooks --cov $(ARGS)
 
 lint: $(VENV)/.test  ## check style, types and the layers
 	$(BIN)/ruff check
