@@ -1,6 +1,6 @@
 """What a live bus has reported, counted from the recorder's packed rows, without any frame."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ class Latency(NamedTuple):
 
 
 class Tally(Recorder):
-    """A recorder that can also be asked for counts, at a few milliseconds for a million records."""
+    """A recorder that can also be asked for counts, which it takes from its rows when asked."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,10 +50,21 @@ class Tally(Recorder):
 
     def latencies(self) -> tuple[Latency, ...]:
         """Of those of the last requests that were answered, in the order in which they ended."""
-        rows = np.concatenate([view[-_RECENT:] for view in self._views()[REQUESTS]])[-_RECENT:]
+        rows = _last(self._views()[REQUESTS], _RECENT)
         answered = rows[rows["outcome"] == Outcome.ANSWERED]
         seconds = answered["finished_at"] - answered["intended_at"]
         return tuple(map(Latency, answered["finished_at"].tolist(), seconds.tolist()))
+
+
+def _last(views: Sequence[RowArray], number: int) -> RowArray:
+    """The last rows of several chunks, of which only those that they are in are looked at."""
+    found: list[RowArray] = []
+    for view in reversed(views):
+        found.insert(0, view[-number:])
+        number -= len(found[0])
+        if number == 0:
+            break
+    return np.concatenate(found)
 
 
 def _by_outcome(views: Iterable[RowArray]) -> Mapping[Outcome, int]:
