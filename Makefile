@@ -31,7 +31,7 @@ test: $(VENV)/.test  ## run the tests, on all cores (ARGS="..." goes to pytest)
 
 # Without the notebooks: they show, and test little.
 coverage: $(VENV)/.test  ## run the tests and show which branches they miss
-	$(BIN)/pytest -n auto --ignore=notebooks --cov $(ARGS)
+	$(BIN)/pytest -n auto -o testpaths=tests --cov $(ARGS)
 
 lint: $(VENV)/.test  ## check style, types and the layers
 	$(BIN)/ruff check
