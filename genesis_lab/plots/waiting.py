@@ -6,7 +6,7 @@ of those involved is queued: it waits for whoever is served where it wants to be
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import islice, pairwise
+from itertools import pairwise
 from math import inf, isnan, sqrt
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -191,52 +191,66 @@ def _rows(frame: pd.DataFrame, ids: Collection[int]) -> Iterable[Any]:
 
 def _waits(messages: Mapping[int, _Message], members: Collection[int]) -> list[_Wait]:
     """All arrows, in order of the waiting messages."""
-    caused: dict[int, list[int]] = defaultdict(list)
-    for message in messages.values():
-        if message.cause in messages:
-            caused[message.cause].append(message.id)
+    # Members waited for members when the deadlock formed: later, one that gives up may free another
+    # that goes on and waits for something else, while the rest still hold each other up.
+    waiting_at_first = _Waiting([messages[id] for id in members])
+    waiting = _Waiting(messages.values())
     waits = []
     last_in_queue: dict[tuple[int, ...], int] = {}
     for message in messages.values():
-        if message.id in caused:
-            waits += [_Wait(message.id, other, True) for other in caused[message.id]]
-            continue
-        # A member waits for members; a victim may wait for anybody.
-        among = members if message.id in members else messages
-        holders = _holders(message, [messages[id] for id in among], served=caused)
-        ahead = (last_in_queue[holders],) if holders in last_in_queue else holders
-        waits += [_Wait(message.id, other, False) for other in ahead]
-        if message.id not in members:
-            last_in_queue[holders] = message.id
+        is_member = message.id in members
+        among = waiting_at_first if is_member else waiting
+        nested = among.nested(message)
+        waits += [_Wait(message.id, other, True) for other in nested]
+        if not nested:
+            holders = among.holders(message)
+            ahead = (last_in_queue[holders],) if holders in last_in_queue else holders
+            waits += [_Wait(message.id, other, False) for other in ahead]
+            if not is_member:
+                last_in_queue[holders] = message.id
     return waits
 
 
-def _holders(
-    message: _Message, messages: Iterable[_Message], *, served: Collection[int]
-) -> tuple[int, ...]:
-    """Whoever a queued message waits for: the first of these that there is.
+class _Waiting:
+    """Messages that wait for each other, by what the others may wait for."""
 
-    The delivery before those in its inbox; all that are served at its component; the delivery whose
-    turn it is before the others of its event; the chain that has the bus to itself.
-    """
-    others = [other for other in messages if other.id != message.id]
-    inbox = [other for other in others if message.event >= 0 and _share_an_inbox(message, other)]
-    head = min(inbox, key=_place_in_line, default=message)
-    if _place_in_line(head) < _place_in_line(message):
-        return (head.id,)
-    at_component = [o.id for o in others if o.id in served and message.target == o.target != ""]
-    before = [o.id for o in others if o.event == message.event >= 0 and o.id < message.id]
-    roots = [o.id for o in others if o.id in served and o.is_root]
-    return tuple(at_component or sorted(before)[:1] or roots)
+    def __init__(self, messages: Iterable[_Message]) -> None:
+        in_line = sorted(messages, key=lambda message: (message.sent_at, message.id))
+        self._caused: dict[int, list[int]] = defaultdict(list)
+        self._served_at: dict[str, list[int]] = defaultdict(list)
+        self._first_in_inbox: dict[str, int] = {}
+        self._first_of_event: dict[int, int] = {}
+        self._served_roots: list[int] = []
+        for message in in_line:
+            self._caused[message.cause].append(message.id)
+            if message.event >= 0:
+                self._first_of_event.setdefault(message.event, message.id)
+                if message.is_root:
+                    self._first_in_inbox.setdefault(message.target, message.id)
+        for message in in_line:
+            if message.id in self._caused:
+                self._served_at[message.target].append(message.id)
+                if message.is_root:
+                    self._served_roots.append(message.id)
 
+    def nested(self, message: _Message) -> Sequence[int]:
+        """Those that the message caused, and waits for."""
+        return self._caused.get(message.id, ())
 
-def _share_an_inbox(one: _Message, other: _Message) -> bool:
-    are_deliveries = one.event >= 0 and other.event >= 0
-    return are_deliveries and one.is_root and other.is_root and one.target == other.target
+    def holders(self, message: _Message) -> tuple[int, ...]:
+        """Whoever a queued message waits for: the first of these that there is.
 
-
-def _place_in_line(message: _Message) -> tuple[float, int]:
-    return message.sent_at, message.id
+        The first one in its inbox; all that are served at its component; the first delivery of its
+        event, if they are handled in turn; the call chain that has the bus to itself.
+        """
+        is_in_inbox = message.event >= 0 and message.is_root
+        head = self._first_in_inbox[message.target] if is_in_inbox else message.id
+        if head != message.id:
+            return (head,)
+        if message.target and message.target in self._served_at:
+            return tuple(self._served_at[message.target])
+        first = self._first_of_event.get(message.event, message.id)
+        return (first,) if first != message.id else tuple(self._served_roots)
 
 
 def _nearest_victims(members: Iterable[int], waits: Iterable[_Wait]) -> dict[int, int]:
@@ -244,14 +258,14 @@ def _nearest_victims(members: Iterable[int], waits: Iterable[_Wait]) -> dict[int
     waiters: dict[int, list[int]] = defaultdict(list)
     for wait in waits:
         waiters[wait.holder].append(wait.waiter)
-    reached = list(members)
-    next_to: dict[int, int] = {}
-    for holder in reached:
-        for waiter in waiters[holder]:
-            if waiter not in reached:
-                next_to[waiter] = holder
-                reached.append(waiter)  # and so the loop comes to it
-    return dict(islice(next_to.items(), _SHOWN))
+    reached = dict.fromkeys(members, -1)
+    frontier = [*members]
+    for holder in frontier:
+        new = [waiter for waiter in waiters[holder] if waiter not in reached]
+        reached |= dict.fromkeys(new, holder)
+        frontier += new  # and so the loop comes to them
+    victims = [id for id, holder in reached.items() if holder >= 0]
+    return {id: reached[id] for id in victims[:_SHOWN]}
 
 
 # --- the drawing ----------------------------------------------------------------------------------
