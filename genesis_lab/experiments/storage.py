@@ -28,17 +28,8 @@ from genesis_lab.experiments.trials import Condition
 from genesis_lab.recording.manifest import replace_file
 
 _PACKAGE = Path(__file__).parents[1]
-# What only shows results, or belongs to one experiment, cannot change the trials of another one.
-_WITHOUT_EFFECT = {
-    "bench",
-    "cli",
-    "experiments",
-    "gateway",
-    "ipython.py",
-    "live",
-    "plots",
-    "reports",
-}
+# What only shows results cannot change them. Experiments are hashed all together: one may use another.
+_WITHOUT_EFFECT = {"bench", "cli", "gateway", "ipython.py", "laboratory", "plots", "reports"}
 _NAME_LENGTH = 32  # hexadecimal digits: 128 bits
 
 
@@ -72,8 +63,7 @@ def _lab_version() -> str:
         for path in sorted(_PACKAGE.rglob("*.py"))
         if path.relative_to(_PACKAGE).parts[0] not in _WITHOUT_EFFECT
     )
-    trials = _PACKAGE / "experiments" / "trials.py"
-    sources = {str(path.relative_to(_PACKAGE)): _file_hash(path) for path in [*files, trials]}
+    sources = {str(path.relative_to(_PACKAGE)): _file_hash(path) for path in files}
     return _hash([sources, trio.__version__, np.__version__])
 
 

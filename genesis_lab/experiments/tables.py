@@ -109,7 +109,10 @@ def _blocks(table: pd.DataFrame, width: int) -> Iterator[pd.DataFrame]:
 
 def _block(table: pd.DataFrame) -> str:
     """One table: texts to the left, values to the right."""
-    columns = [["", *table.index], *([str(name), *table[name]] for name in table)]
+    columns = [
+        [str(table.index.name or ""), *table.index],
+        *([str(name), *table[name]] for name in table),
+    ]
     widths = [_width(column) for column in columns]
     lines = [
         f"| {first:<{widths[0]}} | "

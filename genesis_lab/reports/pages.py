@@ -1,5 +1,6 @@
 """The report as one HTML page, which opens offline and prints well, and as Markdown."""
 
+import re
 from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from genesis_lab.recording.manifest import versions
 
 if TYPE_CHECKING:
     from genesis_lab.reports.comparison import Report
+
+_HEAD = 2_000  # bytes
 
 
 def as_html(report: "Report", root: Path) -> str:
@@ -62,6 +65,13 @@ def _measured(claim: dict[str, Any]) -> str:
 
 def _table(table: pd.DataFrame) -> str:
     return as_markdown(table.set_index(table.columns[0]), width=10_000)
+
+
+def _width(path: Path) -> str:
+    """How wide the image is on paper, as it says in its first lines [pt]."""
+    found = re.search(rb'<svg [^>]*width="([0-9.]+pt)"', path.read_bytes()[:_HEAD])
+    assert found is not None, "matplotlib writes the width"
+    return found[1].decode()
 
 
 def _data_uri(path: Path) -> str:
