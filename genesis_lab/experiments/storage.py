@@ -28,7 +28,7 @@ from genesis_lab.experiments.trials import Condition
 from genesis_lab.recording.manifest import replace_file
 
 _PACKAGE = Path(__file__).parents[1]
-# What only shows results cannot change them. Experiments are hashed all together: one may use another.
+# What only shows results cannot change them. One experiment may use another: all of them count.
 _WITHOUT_EFFECT = {"bench", "cli", "gateway", "ipython.py", "laboratory", "plots", "reports"}
 _NAME_LENGTH = 32  # hexadecimal digits: 128 bits
 

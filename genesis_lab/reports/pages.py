@@ -20,7 +20,10 @@ _HEAD = 2_000  # bytes
 def as_html(report: "Report", root: Path) -> str:
     """The page; each figure is inside of it, from its SVG file below the folder of results."""
     return _rendered(
-        "report.html.jinja", report, image=lambda stem: _data_uri(root / f"{stem}.svg")
+        "report.html.jinja",
+        report,
+        image=lambda stem: _data_uri(root / f"{stem}.svg"),
+        width=lambda stem: _width(root / f"{stem}.svg"),
     )
 
 
