@@ -137,7 +137,7 @@ def _same_instant(serial: pd.DataFrame) -> float:
 
 def drawings(trials: pd.DataFrame, _traces: Traces) -> Iterator[Drawing]:
     """The probability by load and by components, and the survival under one load."""
-    load, components = trials["load"].median(), trials["components"].median()
+    load, components = _middle(trials["load"]), _middle(trials["components"])
     probability = analysis.deadlock_probability(trials, by=_BY)
     by_load = probability[probability["components"] == components]
     yield Drawing(
@@ -171,6 +171,12 @@ def drawings(trials: pd.DataFrame, _traces: Traces) -> Iterator[Drawing]:
         axes=plots.plot_deadlock_survival(survival),
         data=survival,
     )
+
+
+def _middle(levels: "pd.Series[float]") -> float:
+    """The one that as many are below as above, or the upper one of the two in the middle."""
+    each: list[float] = sorted(levels.unique())
+    return each[len(each) // 2]
 
 
 EXPERIMENT = Experiment(

@@ -111,6 +111,9 @@ def test_summary_has_a_row_per_condition_with_wilsons_interval(trials: pd.DataFr
 def test_drawings_are_of_the_probability_and_of_the_survival(trials: pd.DataFrame) -> None:
     drawings = {drawing.name: drawing for drawing in RANDOM_CALLS.drawings(trials, {})}
     assert list(drawings) == ["probability-by-load", "probability-by-components", "survival"]
+    series = len(trials[["architecture", "admission"]].drop_duplicates())
+    assert len(drawings["probability-by-load"].data) == 2 * series
+    assert len(drawings["probability-by-components"].data) == series
     ends = drawings["survival"].data.groupby(["architecture", "admission"])["survival"].last()
     assert ends["hybrid", "re_entrant"] == 1
     assert ends["hybrid", "serial"] == ends["synchronous-component", "serial"] < 1
