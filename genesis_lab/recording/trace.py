@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from genesis_lab.recording import display, parquet
+from genesis_lab.recording import display, parquet, perfetto
 from genesis_lab.recording.deadlock_report import DeadlockReport, report_deadlock
 from genesis_lab.recording.frames import digest
 from genesis_lab.recording.manifest import Manifest
@@ -100,6 +100,16 @@ class Trace:
         return draw_sequence(
             self, start=start, end=end, chain=chain, deadlock=deadlock, limit=limit
         )
+
+    def to_perfetto(self, path: Path | str) -> None:
+        """Write a JSON file that the Perfetto viewer opens (https://ui.perfetto.dev), and Chrome.
+
+        There is a track per component, with slices in which messages wait and are handled, arrows
+        from a message to those that it sent, and instants at which deadlocks form and are broken.
+        What is pending goes on to the last instant of the trace. Deliveries that never got into an
+        inbox are left out. The same trace gives the same bytes.
+        """
+        Path(path).write_bytes(perfetto.as_json(self).encode())
 
     def digest(self) -> str:
         """The SHA-256 of all frames' values, in hexadecimal: equal runs have equal digests."""
