@@ -2,15 +2,15 @@
 
 From the top: `lab` is the laboratory that a cell has in hand; `display` is how it looks there;
 `snapshot` is what it says of itself at one moment. `thread` runs the bus; `calls` are what a cell
-asks of it, and waits for. `tally` counts what the bus reports; `watching` stands between the bus
-and a component, and keeps what that raises. `errors` are the exceptions of all this.
+asks of it, and waits for. `latencies` are those of the last requests; `watching` stands between the
+bus and a component, and keeps what that raises. `errors` are the exceptions of all this.
 
 The package is not called `live`, since `genesis_lab.live` is the function.
 """
 
 from genesis_lab.laboratory.lab import LiveLab, live
+from genesis_lab.laboratory.latencies import Latency
 from genesis_lab.laboratory.snapshot import LabSnapshot, State
-from genesis_lab.laboratory.tally import Latency
 from genesis_lab.laboratory.watching import ComponentError
 
 __all__ = [

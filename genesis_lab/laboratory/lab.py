@@ -14,11 +14,11 @@ from genesis_lab.errors import check_choice
 from genesis_lab.laboratory.calls import Call
 from genesis_lab.laboratory.display import as_html
 from genesis_lab.laboratory.errors import CalledByComponent, LabClosed
+from genesis_lab.laboratory.latencies import last_latencies
 from genesis_lab.laboratory.snapshot import LabSnapshot, State
-from genesis_lab.laboratory.tally import Tally
 from genesis_lab.laboratory.thread import BusThread
 from genesis_lab.laboratory.watching import ComponentError, ErrorLog, Watched
-from genesis_lab.recording import Trace
+from genesis_lab.recording import Recorder, Trace
 
 NOTEBOOK = "notebook"
 """Who sends what a cell sends, unless told."""
@@ -53,8 +53,8 @@ def live(architecture: str | Callable[..., Bus] = HybridCoordinator, **settings:
     if isinstance(architecture, str):
         check_choice("architecture", architecture, tuple(ARCHITECTURES))
         architecture = ARCHITECTURES[architecture]
-    tally = Tally()
-    return LiveLab(architecture(observer=tally, **settings), tally)
+    recorder = Recorder()
+    return LiveLab(architecture(observer=recorder, **settings), recorder)
 
 
 class LiveLab:
@@ -75,9 +75,9 @@ class LiveLab:
     Made by `live`.
     """
 
-    def __init__(self, bus: Bus, tally: Tally) -> None:
+    def __init__(self, bus: Bus, recorder: Recorder) -> None:
         self._bus = bus
-        self._tally = tally
+        self._recorder = recorder
         self._errors = ErrorLog()
         self._thread = BusThread(bus)
         # A notebook makes a laboratory anew by running its cell again; the old one goes away.
@@ -203,7 +203,7 @@ class LiveLab:
 
     def trace(self) -> Trace:
         """What has been recorded so far; what is in flight now is `pending`."""
-        return self._thread.ask(self._tally.trace)
+        return self._thread.ask(self._recorder.trace)
 
     def snapshot(self) -> LabSnapshot:
         """What the laboratory is doing now, and the counts so far; cheap enough for each second."""
@@ -266,16 +266,18 @@ class LiveLab:
             raise LabClosed from self._thread.failure
 
     def _look(self) -> LabSnapshot:
+        counts = self._recorder.counts()
         return LabSnapshot(
             architecture=self._bus.architecture,
             configuration=self._bus.configuration,
             state=self.state,
             bus=replace(self._bus.statistics(), at=self._thread.now()),
-            requests=self._tally.requests(),
-            deliveries=self._tally.deliveries(),
-            events=self._tally.events(),
-            deadlocks=self._tally.deadlocks,
-            latencies=self._tally.latencies(),
+            requests=counts.requests,
+            deliveries=counts.deliveries,
+            events=counts.events,
+            deadlocks=counts.deadlocks,
+            routes=self._recorder.routes(),
+            latencies=last_latencies(self._recorder),
             errors=self._errors.count,
             latest_errors=self._errors.latest(),
         )

@@ -1,11 +1,11 @@
 """What a laboratory says of itself at one moment: for its display, and for a dashboard."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from genesis_lab.buses import BusStatistics
-from genesis_lab.laboratory.tally import Latency
+from genesis_lab.laboratory.latencies import Latency
 from genesis_lab.laboratory.watching import ComponentError
 from genesis_lab.messages import Outcome
 
@@ -30,6 +30,8 @@ class LabSnapshot:
     """How many events have been emitted."""
     deadlocks: int
     """How many deadlocks have formed, those broken since among them."""
+    routes: Sequence[tuple[str, str, str]]
+    """Who has sent what to whom so far: source, target (empty for an event) and type."""
     latencies: tuple[Latency, ...]
     """Of the last answered requests, in the order in which they ended."""
     errors: int

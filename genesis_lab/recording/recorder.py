@@ -9,6 +9,7 @@ from typing import Any
 from genesis_lab.errors import InvalidSetting, RecorderInUse
 from genesis_lab.messages import Deadlock, Outcome
 from genesis_lab.observers import BusDescription, OpenWork, Route
+from genesis_lab.recording.counts import Counts, by_outcome
 from genesis_lab.recording.manifest import Manifest, manifest_of
 from genesis_lab.recording.records import DELIVERIES, EVENTS, REQUESTS, Table
 from genesis_lab.recording.rows import (
@@ -18,6 +19,7 @@ from genesis_lab.recording.rows import (
     EventRows,
     Limit,
     RequestRows,
+    RowArray,
     Rows,
 )
 from genesis_lab.recording.snapshot import Snapshot, Views, columns_of
@@ -53,24 +55,24 @@ class Recorder:
         # soon as nobody has it any longer, and not when the garbage collector finds a cycle.
         limit = NO_LIMIT if spool is None else Limit(flush_every, self._flush)
         self._errors = ErrorNumbers()
-        requests = RequestRows(self._errors, limit)
-        events = EventRows(self._errors, limit)
-        deliveries = DeliveryRows(self._errors, limit)
+        self._requests = RequestRows(self._errors, limit)
+        self._events = EventRows(self._errors, limit)
+        self._deliveries = DeliveryRows(self._errors, limit)
         self._rows: dict[Table, Rows] = {
-            REQUESTS: requests,
-            EVENTS: events,
-            DELIVERIES: deliveries,
+            REQUESTS: self._requests,
+            EVENTS: self._events,
+            DELIVERIES: self._deliveries,
         }
         # The bus thus calls the rows' own methods, with nothing in between on the hot path. (A
         # subclass that wants to hear of messages has to replace these three, as they stand here.)
-        self.request_ended = requests.append
-        self.event_emitted = events.append
-        self.delivery_ended = deliveries.append
+        self.request_ended = self._requests.append
+        self.event_emitted = self._events.append
+        self.delivery_ended = self._deliveries.append
         self._routes: list[tuple[str, str, str]] = []
         self._deadlocks: list[Deadlock] = []
+        self._formed = 0
         self._manifest: Manifest | None = None
         self._bus: OpenWork | None = None
-        self._flushed = 0
         self._trace: Trace | None = None
         self._traced: object = None
 
@@ -105,6 +107,32 @@ class Recorder:
     def deadlock_formed(self, deadlock: Deadlock) -> None:
         """Keep a deadlock, and look at it again for each trace."""
         self._deadlocks.append(deadlock)
+        self._formed += 1
+
+    # --- while it goes on -------------------------------------------------------------------------
+
+    # These cost little, however long the record is, since they make no frame. As with `trace`, call
+    # them in the thread that the bus is in while that is open.
+
+    def counts(self) -> Counts:
+        """How many messages have been recorded so far, those in a spool among them."""
+        return Counts(
+            requests=by_outcome(self._requests),
+            deliveries=by_outcome(self._deliveries),
+            events=self._events.total,
+            deadlocks=self._formed,
+        )
+
+    def last_requests(self, number: int) -> RowArray:
+        """The last so many requests to end, or all in memory if these are fewer, in that order.
+
+        Packed: `outcome` is an `Outcome`, `route` an index of `routes`, times are as in a trace.
+        """
+        return self._requests.last(number)
+
+    def routes(self) -> Sequence[tuple[str, str, str]]:
+        """Who has sent what to whom so far: source, target (empty for an event) and type."""
+        return tuple(self._routes)
 
     # --- traces -----------------------------------------------------------------------------------
 
@@ -136,14 +164,13 @@ class Recorder:
             self._snapshot(self._views(), broken).arrow,
             self._snapshot(self._still_open(), [columns_of(each) for each in standing]).arrow,
         )
-        self._flushed = self._count()
         self._deadlocks = standing
         for rows in self._rows.values():
             rows.clear()
 
     def _count(self) -> int:
         """How many messages have been recorded."""
-        return self._flushed + sum(map(len, self._rows.values()))
+        return sum(rows.total for rows in self._rows.values())
 
     def _views(self) -> Views:
         return {table: rows.views() for table, rows in self._rows.items()}

@@ -17,6 +17,8 @@ from genesis_lab.messages import Outcome
 from genesis_lab.recording.records import DELIVERIES, EVENTS, REQUESTS, Table
 
 RowArray = npt.NDArray[np.void]
+ByOutcome = npt.NDArray[np.int64]
+"""A number for each outcome."""
 
 _FIRST_CHUNK = 64
 """Rows of the first chunk: small, because many a trial has few messages."""
@@ -70,28 +72,49 @@ class Rows:
         When to call back.
     """
 
-    __slots__ = ("_chunk", "_end", "_errors", "_full", "_in_full", "_limit", "_used")
+    __slots__ = ("_chunk", "_cleared", "_end", "_errors", "_full", "_in_full", "_limit", "_used")
     layout: ClassVar[Layout]
 
     def __init__(self, errors: ErrorNumbers, limit: Limit = NO_LIMIT) -> None:
         self._errors = errors
         self._limit = limit
-        self.clear()
+        self._cleared = 0
+        self._begin()
 
-    def clear(self) -> None:
-        """Forget all rows; views of them stay as they are."""
+    def _begin(self) -> None:
         self._full: list[bytearray] = []
         self._in_full = 0
         self._begin_chunk(_FIRST_CHUNK)
 
-    def __len__(self) -> int:
-        return self._in_full + self._used // self.layout.dtype.itemsize
+    def clear(self) -> None:
+        """Forget all rows, but not how many they were; views of them stay as they are."""
+        self._cleared = self.total
+        self._begin()
+
+    @property
+    def total(self) -> int:
+        """How many rows there have been, those that were cleared among them."""
+        return self._cleared + self._in_full + self._used // self.layout.dtype.itemsize
 
     def views(self) -> list[RowArray]:
         """The rows so far, chunk by chunk, none of them copied."""
-        dtype = self.layout.dtype
-        full = [np.frombuffer(chunk, dtype) for chunk in self._full]
-        return [*full, np.frombuffer(self._chunk, dtype, self._used // dtype.itemsize)]
+        return [*map(self._rows_of, self._full), self._newest()]
+
+    def last(self, number: int) -> RowArray:
+        """So many of the last rows, or all if there are fewer; older chunks are not looked at."""
+        found = [self._newest()[-number:]]
+        for chunk in reversed(self._full):
+            if (missing := number - sum(map(len, found))) == 0:
+                break
+            found.insert(0, self._rows_of(chunk)[-missing:])
+        return np.concatenate(found)
+
+    def _rows_of(self, chunk: bytearray) -> RowArray:
+        return np.frombuffer(chunk, self.layout.dtype)
+
+    def _newest(self) -> RowArray:
+        """The rows of the chunk that is not full yet."""
+        return self._rows_of(self._chunk)[: self._used // self.layout.dtype.itemsize]
 
     def _begin_chunk(self, rows: int) -> None:
         until_limit = self._limit.rows - self._in_full % self._limit.rows
@@ -109,6 +132,37 @@ class Rows:
             self._limit.on_reached()
 
 
+class EndedRows(Rows):
+    """Rows of what ends with an outcome."""
+
+    __slots__ = ("_counted", "_outcomes")
+
+    def __init__(self, errors: ErrorNumbers, limit: Limit = NO_LIMIT) -> None:
+        super().__init__(errors, limit)
+        self._counted = 0
+        self._outcomes: ByOutcome = np.zeros(len(Outcome), np.int64)
+
+    def clear(self) -> None:
+        """Forget all rows, but not how many they were of each outcome."""
+        self._outcomes = self.outcomes()
+        self._counted = 0
+        super().clear()
+
+    def outcomes(self) -> ByOutcome:
+        """How many rows there have been of each outcome, those that were cleared among them.
+
+        Each full chunk is counted once: however long the run, asking again soon costs little.
+        """
+        for chunk in self._full[self._counted :]:
+            self._outcomes = self._outcomes + _by_outcome(self._rows_of(chunk))
+        self._counted = len(self._full)
+        return self._outcomes + _by_outcome(self._newest())
+
+
+def _by_outcome(rows: RowArray) -> ByOutcome:
+    return np.bincount(rows["outcome"], minlength=len(Outcome))
+
+
 # The three below are called once per record. Hence no call in between, no tuple of the arguments,
 # and what does not change in a global: each of these costs a tenth of the whole.
 # The values stand in the order of the layout: ids, times, small numbers.
@@ -121,7 +175,7 @@ _pack_event = (_EVENT := Layout(EVENTS)).struct.pack_into
 _EVENT_SIZE = _EVENT.struct.size
 
 
-class RequestRows(Rows):
+class RequestRows(EndedRows):
     """The rows of requests."""
 
     __slots__ = ()
@@ -164,7 +218,7 @@ class RequestRows(Rows):
             self._roll_over()
 
 
-class DeliveryRows(Rows):
+class DeliveryRows(EndedRows):
     """The rows of deliveries."""
 
     __slots__ = ()
