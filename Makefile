@@ -13,8 +13,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --ed
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-compare: $(VENV)/.run  ## run the trading day on both buses, into results/trading-day
-	$(BIN)/genesis-lab run trading-day --out results/trading-day
+compare: $(VENV)/.run  ## which claims of the hybrid design hold? into results/ (ARGS="--quick": a first look)
+	$(BIN)/genesis-lab compare $(ARGS)
 
 lab: $(VENV)/.lab  ## open JupyterLab
 	$(BIN)/jupyter lab notebooks/01-first-steps.ipynb

@@ -56,10 +56,10 @@ def _column(summary: pd.DataFrame, name: str) -> list[str]:
 
 
 def with_interval(value: float, low: float, high: float) -> str:
-    """The number, and its interval where it has one that is not empty."""
-    text = as_text(value)
-    has_interval = not (isnan(low) or isnan(high) or low == value == high)
-    return f"{text} [{as_text(low)}, {as_text(high)}]" if has_interval else text
+    """The number, and its interval where it has one that is not empty: three digits of each."""
+    if isnan(low) or isnan(high) or low == value == high:
+        return as_text(value)
+    return f"{value:.3g} [{low:.3g}, {high:.3g}]"
 
 
 def as_text(value: object) -> str:

@@ -4,7 +4,8 @@ The same figure gives the same bytes: no file says when it was written, and no i
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,8 @@ def save_figure(
     stem = Path(stem)
     stem.parent.mkdir(parents=True, exist_ok=True)
     origin = json.dumps(provenance, indent=2, sort_keys=True)
-    contents = {suffix: _rendered(fig, suffix, origin) for suffix in _METADATA}
+    with paper(), _laid_out(fig):
+        contents = {suffix: _rendered(fig, suffix, origin) for suffix in _METADATA}
     contents["csv"] = data.to_csv(index=False, lineterminator="\n").encode()
     contents["json"] = f"{origin}\n".encode()
     written = []
@@ -84,9 +86,20 @@ def provenance_of(trace: Trace, **parameters: object) -> dict[str, object]:
     }
 
 
+@contextmanager
+def _laid_out(fig: Figure) -> Iterator[None]:
+    """The figure with its layout as it is: once for all formats, not twice for each."""
+    engine = fig.get_layout_engine()
+    fig.draw_without_rendering()
+    fig.set_layout_engine("none")
+    try:
+        yield
+    finally:
+        fig.set_layout_engine(engine)
+
+
 def _rendered(fig: Figure, suffix: str, origin: str) -> bytes:
     key, no_date = _METADATA[suffix]
     image = BytesIO()
-    with paper():
-        fig.savefig(image, format=suffix, metadata={key: origin, **no_date})
+    fig.savefig(image, format=suffix, metadata={key: origin, **no_date})
     return image.getvalue()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.tables import as_markdown, with_interval
 from genesis_lab.recording.manifest import versions
 
@@ -57,7 +58,8 @@ def _command(report: "Report") -> str:
     record = report.record
     replicates = "" if record.replicates is None else f" --replicates {record.replicates}"
     quick = " --quick" if record.quick else ""
-    return f"genesis-lab compare {' '.join(record.trials)} --seed {record.seed}{replicates}{quick}"
+    names = "" if list(record.trials) == list(EXPERIMENTS) else f" {' '.join(record.trials)}"
+    return f"genesis-lab compare{names} --seed {record.seed}{replicates}{quick}"
 
 
 def _measured(claim: dict[str, Any]) -> str:
