@@ -1,5 +1,6 @@
 """A deadlock in plain sentences: who waits for whom since when, who waits behind, how it ended."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
@@ -17,6 +18,8 @@ _REASONS = {
     "cancelled": "a message was cancelled",
     "refused": "the wait that closed it was refused",
 }
+_SHOWN = 5
+"""How many victims are named; a busy component has many."""
 _COLUMNS = ["", "message", "at", "waits for", "since", "outcome"]
 
 
@@ -48,9 +51,14 @@ class DeadlockReport:
         """Who waits for whom, who waits behind them, and how it ended."""
         return (
             *(f"At {_sentence(wait)}" for wait in self.members),
-            *(f"Behind them, at {_sentence(wait)}" for wait in self.victims),
+            *(f"Behind them, at {_sentence(wait)}" for wait in self.victims[:_SHOWN]),
+            *(f"Behind them, {more} as well." for more in self._further_victims()),
             self._end(),
         )
+
+    def _further_victims(self) -> list[str]:
+        further = len(self.victims) - _SHOWN
+        return [f"{further:,} more"] if further > 0 else []
 
     def _end(self) -> str:
         deadlock = self.deadlock
@@ -68,73 +76,76 @@ class DeadlockReport:
 
     def _repr_html_(self) -> str:
         rows = [["member", *_cells(wait)] for wait in self.members]
-        rows += [["victim", *_cells(wait)] for wait in self.victims]
+        rows += [["victim", *_cells(wait)] for wait in self.victims[:_SHOWN]]
+        rows += [["victims", more, "", "", "", ""] for more in self._further_victims()]
         return display.table(f"Deadlock {self.deadlock}", rows, columns=_COLUMNS)
 
 
 def report_deadlock(trace: "Trace", number: int) -> DeadlockReport:
     """The report on one row of `trace.deadlocks`."""
     deadlock = deadlock_at(trace.deadlocks, number)
+    in_turn = trace.manifest.architecture == "synchronous"
     involved = messages_of(trace, [*deadlock.members, *deadlock.victims])
+    by_id = {message.id: message for message in involved}
+    whole = _Involved(involved, in_turn=in_turn)
     # A member may go on while the others still hold each other up, so members are taken as they
     # were when the deadlock formed.
-    at_once = [each for each in involved if _opened_at(each, involved) <= deadlock.formed_at]
-    # Elsewhere the deliveries of an event are handled side by side.
-    in_turn = trace.manifest.architecture == "synchronous"
-    by_id = {message.id: message for message in involved}
+    formed = [each for each in involved if whole.opened_at(each) <= deadlock.formed_at]
+    at_first = _Involved(formed, in_turn=in_turn)
     return DeadlockReport(
         deadlock=deadlock,
-        members=tuple(_wait(by_id[id], at_once, in_turn=in_turn) for id in deadlock.members),
-        victims=tuple(_wait(by_id[id], involved, in_turn=in_turn) for id in deadlock.victims),
+        members=tuple(at_first.wait_of(by_id[id]) for id in deadlock.members),
+        victims=tuple(whole.wait_of(by_id[id]) for id in deadlock.victims),
     )
 
 
-def _wait(message: Message, involved: Sequence[Message], *, in_turn: bool) -> Wait:
-    """What a message waits for, which is all in the deadlock.
+class _Involved:
+    """Messages of a deadlock, and which of them wait for which.
 
-    One that has sent some of the others is being handled, and waits for these: what waits for its
-    turn has sent nothing yet.
+    Parameters
+    ----------
+    messages
+        In order of sending.
+    in_turn
+        Whether the deliveries of an event are handled one after another, and not side by side.
     """
-    sent = [other for other in involved if other.parent == message.id]
-    if sent:
-        since = min(_opened_at(other, involved) for other in sent)
-        return Wait(message=message, is_handled=True, behind=tuple(sent), since=since)
-    behind = _before(message, involved) if in_turn else []
-    return Wait(
-        message=message,
-        is_handled=False,
-        behind=tuple(behind or _handled_at(message.place, involved)),
-        since=_opened_at(message, involved),
-    )
 
+    def __init__(self, messages: Sequence[Message], *, in_turn: bool) -> None:
+        self._in_turn = in_turn
+        self._events = {message.id: message for message in messages if message.kind == "event"}
+        self._sent_by: defaultdict[int, list[Message]] = defaultdict(list)
+        for message in messages:
+            self._sent_by[message.parent].append(message)
+        self._handled_at: defaultdict[str, list[Message]] = defaultdict(list)
+        for message in messages:
+            if message.kind != "event" and message.id in self._sent_by:
+                self._handled_at[message.target].append(message)
 
-def _handled_at(component: str, involved: Sequence[Message]) -> list[Message]:
-    """What the component is busy with."""
-    handled = {other.parent for other in involved}
-    return [
-        other
-        for other in involved
-        if other.id in handled and other.kind != "event" and other.target == component
-    ]
+    def wait_of(self, message: Message) -> Wait:
+        """What a message waits for.
 
+        One that has sent some of the others is being handled, and waits for these: what waits for
+        its turn has sent nothing yet.
+        """
+        sent = self._sent_by.get(message.id, [])
+        return Wait(
+            message=message,
+            is_handled=bool(sent),
+            behind=tuple(sent or self._before(message) or self._handled_at.get(message.place, [])),
+            since=min(map(self.opened_at, sent or [message])),
+        )
 
-def _before(message: Message, involved: Sequence[Message]) -> list[Message]:
-    """The delivery whose turn it is before this one, if both are of one event."""
-    return [
-        other
-        for other in involved
-        if other.kind == message.kind == "delivery"
-        and other.parent == message.parent
-        and other.id < message.id
-    ][:1]
+    def opened_at(self, message: Message) -> float:
+        """When its sender began to wait for it; a delivery may get into its inbox much later."""
+        event = self._events.get(message.parent)
+        return message.at if event is None else min(message.at, event.at)
 
-
-def _opened_at(message: Message, involved: Sequence[Message]) -> float:
-    """When its sender began to wait for it; a delivery may have got into its inbox much later."""
-    events = [
-        other.at for other in involved if other.kind == "event" and other.id == message.parent
-    ]
-    return min([message.at, *events])
+    def _before(self, message: Message) -> list[Message]:
+        """The delivery whose turn it is, where one of the same event comes before this one."""
+        if not (self._in_turn and message.kind == "delivery"):
+            return []
+        first = self._sent_by[message.parent][0]
+        return [first] if first.id < message.id else []
 
 
 def _sentence(wait: Wait) -> str:

@@ -98,6 +98,24 @@ def test_report_takes_members_as_they_were_when_the_deadlock_formed() -> None:
     assert (second.is_handled, second.since, [m.id for m in second.behind]) == (False, 0.5, [0])
 
 
+def test_report_names_five_victims() -> None:
+    recorded = recorder()
+    for id in range(1_010):
+        report_request(recorded, id, cause=id - 1 if id < 2 else -1)
+    victims = list(range(2, 1_010))
+    recorded.deadlock_formed(deadlock(members=(0, 1), components=("bob", "bob"), victims=victims))
+    report = recorded.trace().deadlock_report()
+    assert len(report.victims) == 1_008
+    *_, last, more, _ = report.sentences
+    assert (
+        last
+        == "Behind them, at bob, request 6 (ask from ann) has waited since 1.25 s behind request 0."
+    )
+    assert more == "Behind them, 1,003 more as well."
+    assert report._repr_html_().count("<th>victim</th>") == 5
+    assert "<tr><th>victims</th><td>1,003 more</td>" in report._repr_html_()
+
+
 @pytest.mark.parametrize("number", [1, -1])
 def test_report_on_a_deadlock_that_is_not_in_the_trace_is_refused(number: int) -> None:
     with pytest.raises(InvalidSetting) as caught:
