@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 5
 """How many of the slowest requests, and of the deadlocks, are shown."""
+_LEFT = 'style="text-align: left"'
+"""JupyterLab sets cells to the right, as for numbers."""
 _TIMES = ["intended_at", "sent_at", "finished_at"]
 
 
@@ -44,11 +46,11 @@ def table(caption: str, rows: Iterable[Sequence[str]], *, columns: Sequence[str]
 
 
 def _heading(text: str) -> str:
-    return f"<th>{_text(text)}</th>"
+    return f"<th {_LEFT}>{_text(text)}</th>"
 
 
 def _cell(text: str) -> str:
-    return f"<td>{_text(text)}</td>"
+    return f"<td {_LEFT}>{_text(text)}</td>"
 
 
 def _text(text: str) -> str:

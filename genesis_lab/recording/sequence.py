@@ -157,7 +157,8 @@ def _steps_of_deadlocks(deadlocks: Sequence[Deadlock], shown: set[int]) -> Itera
     for deadlock in deadlocks:
         if not shown.isdisjoint(deadlock.members):
             names = tuple(map(_escaped, deadlock.components))
-            label = f"deadlock {replace(deadlock, components=names)}"
+            told = str(replace(deadlock, components=names))  # names have neither colon nor comma
+            label = f"deadlock {told.replace(': ', '<br/>').replace(', ', '<br/>')}"
             last = max(deadlock.members)
             yield _Step(deadlock.formed_at, last, 1, 0, _NOTE, deadlock.components, label)
 
@@ -200,7 +201,7 @@ def _escaped(name: str) -> str:
 def _escaped_character(character: str) -> str:
     if not character.isprintable():
         return " "
-    is_plain = character.isalnum() or character in " _.,-/()" or not character.isascii()
+    is_plain = character.isalnum() or character in " _.-/()" or not character.isascii()
     return character if is_plain else _code(character)
 
 

@@ -112,8 +112,8 @@ def test_report_names_five_victims() -> None:
         == "Behind them, at bob, request 6 (ask from ann) has waited since 1.25 s behind request 0."
     )
     assert more == "Behind them, 1,003 more as well."
-    assert report._repr_html_().count("<th>victim</th>") == 5
-    assert "<tr><th>victims</th><td>1,003 more</td>" in report._repr_html_()
+    assert report._repr_html_().count(">victim</th>") == 5
+    assert ">1,003 more</td>" in report._repr_html_()
 
 
 @pytest.mark.parametrize("number", [1, -1])
@@ -151,7 +151,7 @@ def test_every_member_waits_for_a_member_since_the_deadlock_formed_or_before(
 def test_notebook_shows_a_report_as_a_table_without_colours_of_its_own() -> None:
     html = trace_of(CROWDED_RING).deadlock_report()._repr_html_()
     rows = re.findall("<tr>(.*?)</tr>", html)
-    assert [re.findall("<t[hd]>(.*?)</t[hd]>", row) for row in rows] == [
+    assert [re.findall("<t[hd] [^>]*>(.*?)</t[hd]>", row) for row in rows] == [
         ["", "message", "at", "waits for", "since", "outcome"],
         [
             "member",
@@ -191,6 +191,6 @@ def test_notebook_shows_names_in_a_report_as_text() -> None:
     for id in (0, 1):
         report_request(recorded, id, cause=id - 1, sent_at=0.5)
     recorded.deadlock_formed(deadlock(members=(0, 1), components=("a & b", "<x>"), victims=[]))
-    html = recorded.trace().deadlock_report()._repr_html_()
+    html = recorded.trace().deadlock_report()._repr_html_().replace(' style="text-align: left"', "")
     assert "request 1: &lt;i&gt; from &lt;b&gt;&quot;ann&quot;&lt;/b&gt;</td><td>a &amp; b<" in html
     assert "a &amp; b -&gt; &lt;x&gt; -&gt; a &amp; b: formed" in html

@@ -44,7 +44,10 @@ def test_a_deadlock_is_a_note_between_what_led_to_it_and_what_ended_it() -> None
         "    p0->>p1: go (0 s)",
         "    p1->>p2: ask (0.5 s)",
         "    p2->>p1: back (0.5 s)",
-        "    Note over p1,p2: deadlock a -> b -> a: formed at 0.5 s, broken at 1.5 s (timed_out)",
+        (
+            "    Note over p1,p2: deadlock a -> b -> a<br/>formed at 0.5 s"
+            "<br/>broken at 1.5 s (timed_out)"
+        ),
         "    p1--xp2: back cancelled (1.5 s)",
         "    p2--xp1: ask timed_out (1.5 s)",
         "    p1-->>p0: go answered (1.5 s)",
@@ -56,7 +59,7 @@ def test_what_is_pending_has_no_reply() -> None:
         "p0->>p1: go, pending (0 s)",
         "p1->>p2: ask, pending (0.5 s)",
         "p2->>p1: back, pending (0.5 s)",
-        "Note over p1,p2: deadlock a -> b -> a: formed at 0.5 s, holds",
+        "Note over p1,p2: deadlock a -> b -> a<br/>formed at 0.5 s<br/>holds",
     ]
 
 
@@ -216,7 +219,7 @@ def test_what_is_not_in_the_trace_cannot_be_shown(chosen: dict[str, Any], messag
     ("name", "written"),
     [
         ("strategy_manager", "strategy_manager"),
-        ("prix, 日本 (é)", "prix, 日本 (é)"),
+        ("prix, 日本 (é)", "prix#44; 日本 (é)"),
         ("a;b#c", "a#59;b#35;c"),
         ("\"a\" 'b'", "#34;a#34; #39;b#39;"),
         ("<b>&amp;</b>", "#60;b#62;#38;amp#59;#60;/b#62;"),
@@ -239,7 +242,7 @@ def test_names_are_escaped_wherever_they_stand(name: str, written: str) -> None:
     assert lines[1] == f"    participant p0 as {written}"
     assert f"    p0->>p1: {written} (1.25 s)" in lines
     assert f"    p1-->>p0: {written} answered, {written} (2 s)" in lines
-    assert f"deadlock {written} -> {written}: formed" in "\n".join(lines)
+    assert f"deadlock {written} -> {written}<br/>formed" in "\n".join(lines)
 
 
 def test_a_notebook_takes_it_as_mermaid_and_not_as_html() -> None:
