@@ -121,10 +121,11 @@ def measure(result: TrialResult) -> Mapping[str, Any]:
     """
     trace = result.trace
     requests = trace.requests[trace.requests["source"] == "client"]
-    asked = _by_role(requests)
-    dropped = _by_role(trace.deliveries[trace.deliveries["outcome"] == "dropped"])
-    of_others = analysis.latencies(requests[asked == "other"])
-    heard = analysis.latencies(trace.deliveries[_by_role(trace.deliveries) == "other"])
+    asked, told = _roles(requests), _roles(trace.deliveries)
+    latencies = analysis.latencies(requests)
+    of_others = latencies[asked == "other"]
+    heard = analysis.latencies(trace.deliveries)[told == "other"]
+    dropped = told[trace.deliveries["outcome"] == "dropped"]
     return {
         "request_p50": of_others.quantile(0.5),
         "request_p99": of_others.quantile(0.99),
@@ -134,14 +135,18 @@ def measure(result: TrialResult) -> Mapping[str, Any]:
         "held": (trace.events["finished_at"] - trace.events["sent_at"]).mean(),
         "dropped": len(dropped),
         "dropped_at_others": int((dropped == "other").sum()),
-        "at_slow": analysis.latencies(requests[asked == "slow"]).mean(),
-        "at_dependent": analysis.latencies(requests[asked == "dependent"]).mean(),
+        "at_slow": latencies[asked == "slow"].mean(),
+        "at_dependent": latencies[asked == "dependent"].mean(),
     }
 
 
-def _by_role(messages: pd.DataFrame) -> "pd.Series[str]":
+def _roles(messages: pd.DataFrame) -> "pd.Series[str]":
     """What each message's target is: `other`, `slow` or `dependent`."""
-    return messages["target"].astype("str").str.extract(r"(\w+)", expand=False)
+    return messages["target"].map(_first_word).astype("str")
+
+
+def _first_word(name: str) -> str:
+    return name.partition(" ")[0]
 
 
 def summary(trials: pd.DataFrame) -> pd.DataFrame:
