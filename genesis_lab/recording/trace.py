@@ -102,7 +102,7 @@ class Trace:
         )
 
     def to_perfetto(self, path: Path | str) -> None:
-        """Write a JSON file that the Perfetto viewer opens (https://ui.perfetto.dev), and Chrome.
+        """Write a JSON file that the Perfetto viewer opens (https://ui.perfetto.dev).
 
         There is a track per component, with slices in which messages wait and are handled, arrows
         from a message to those that it sent, and instants at which deadlocks form and are broken.
