@@ -9,8 +9,10 @@ The layers, from the bottom up; each imports only from those before it:
 - `resilience`: retry and circuit breaker, which may stand before requests.
 - `recording`: from what a bus reports to pandas frames, to files and back.
 - `workloads`: components and traffic, from scripts to a trading day.
-- `experiments`: questions with their conditions, measures and verdicts.
+- `analysis`: from frames to frames: latency, intervals, deadlocks, queueing theory.
 - `plots`: from frames to figures that can go in a paper.
+- `experiments`: questions with their conditions, measures and verdicts; trials and sweeps.
+- `reports`: from results to one page that says which claims hold.
 - `laboratory`: a bus that lives across notebook cells, on a thread of its own.
 - `cli`, `bench`: the command line, and the benchmarks.
 
