@@ -1,7 +1,8 @@
 """From what a bus reports to pandas frames, to files and back.
 
 From the top: `recorder` observes a bus, and can say meanwhile how much there is (`counts`); `trace`
-is what a run left, to look at (`display`), to save and to load (`parquet`). Between them,
+is what a run left: to look at (`display`, `deadlock_report`, `sequence`, which see its rows as
+`messages`), to save and to load (`parquet`), and to open elsewhere (`perfetto`). Between them,
 `snapshot` is what a recorder knew at one moment, and `spool` what it has put on disk. `frames`
 turns packed `rows` into frames, frames into Arrow tables and back, and hashes them. `records` is
 the schema, which all of this follows; `columns` are the kinds of columns that it is made of;
