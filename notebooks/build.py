@@ -186,6 +186,7 @@ def _sanitized(value: Any) -> Any:
 
 def main() -> int:
     """Execute all notebooks; 1 if anything went wrong."""
+    os.environ["TQDM_DISABLE"] = "1"  # how far a bar gets is a matter of time
     wrong = asyncio.run(build(NOTEBOOKS))
     for complaint in wrong:
         sys.stderr.write(f"{complaint}\n")

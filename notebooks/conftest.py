@@ -5,12 +5,16 @@ cell that was never executed, or was interrupted, can look like one that did wel
 reply knows better.
 """
 
+import os
 from collections.abc import Generator
 from typing import Any
 
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 from xdist.scheduler import LoadScopeScheduling
+
+# Kernels inherit it. How far a progress bar gets is a matter of time.
+os.environ["TQDM_DISABLE"] = "1"
 
 # matplotlib writes its version into an SVG, and numbers its parts as it likes. nbval itself leaves
 # out PNG and JPEG.
