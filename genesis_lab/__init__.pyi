@@ -12,6 +12,7 @@ from .errors import (
     UnknownTarget,
 )
 from .laboratory import LiveLab, live
+from .laboratory.dashboard import dashboard
 from .messages import Deadlock, Outcome
 from .observers import Observer
 from .recording import Recorder, Trace
@@ -24,6 +25,7 @@ __all__ = [
     "run",
     "sleep",
     "live",
+    "dashboard",
     "RunResult",
     "LiveLab",
     "Component",

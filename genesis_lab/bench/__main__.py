@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from genesis_lab.bench import (
     analysis,
+    dashboard,
     deliveries,
     detection,
     queueing,
@@ -27,6 +28,7 @@ FAMILIES: dict[str, Family] = {
     "detection": detection.FAMILY,
     "analysis": analysis.FAMILY,
     "sweeping": sweeping.FAMILY,
+    "dashboard": dashboard.FAMILY,
 }
 _ROUNDS = 7
 _QUICK_ROUNDS, _QUICK_PART = 5, 5

@@ -5,6 +5,10 @@ From the top: `lab` is the laboratory that a cell has in hand; `display` is how 
 asks of it, and waits for. `latencies` are those of the last requests; `watching` stands between the
 bus and a component, and keeps what that raises. `errors` are the exceptions of all this.
 
+`dashboard` is a widget that shows a laboratory while it is at work: `page` says it as HTML, and
+`network` places components and messages in its picture. It needs ipywidgets, and is loaded when it
+is used.
+
 The package is not called `live`, since `genesis_lab.live` is the function.
 """
 

@@ -5,8 +5,9 @@ import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from time import thread_time
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from genesis_lab.buses import ARCHITECTURES, Bus, HybridCoordinator
 from genesis_lab.components import Component
@@ -19,6 +20,9 @@ from genesis_lab.laboratory.snapshot import LabSnapshot, State
 from genesis_lab.laboratory.thread import BusThread
 from genesis_lab.laboratory.watching import ComponentError, ErrorLog, Watched
 from genesis_lab.recording import Recorder, Trace
+
+if TYPE_CHECKING:
+    from genesis_lab.laboratory.dashboard import Dashboard
 
 NOTEBOOK = "notebook"
 """Who sends what a cell sends, unless told."""
@@ -209,6 +213,12 @@ class LiveLab:
         """What the laboratory is doing now, and the counts so far; cheap enough for each second."""
         return self._thread.ask(self._look)
 
+    def dashboard(self) -> "Dashboard":
+        """A widget that shows what the laboratory is doing, as `gl.dashboard(lab)` does."""
+        from genesis_lab.laboratory.dashboard import dashboard  # noqa: PLC0415  # needs ipywidgets
+
+        return dashboard(self)
+
     @property
     def errors(self) -> tuple[ComponentError, ...]:
         """What components have raised, the last hundred; each has its `traceback` as text."""
@@ -266,6 +276,7 @@ class LiveLab:
             raise LabClosed from self._thread.failure
 
     def _look(self) -> LabSnapshot:
+        began = thread_time()
         counts = self._recorder.counts()
         return LabSnapshot(
             architecture=self._bus.architecture,
@@ -280,4 +291,5 @@ class LiveLab:
             latencies=last_latencies(self._recorder),
             errors=self._errors.count,
             latest_errors=self._errors.latest(),
+            took=thread_time() - began,
         )

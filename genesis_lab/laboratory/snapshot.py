@@ -1,7 +1,7 @@
 """What a laboratory says of itself at one moment: for its display, and for a dashboard."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from genesis_lab.buses import BusStatistics
@@ -38,3 +38,5 @@ class LabSnapshot:
     """How many errors components have raised."""
     latest_errors: tuple[ComponentError, ...]
     """The last ones, in the order in which they happened."""
+    took: float = field(compare=False)
+    """How long the bus was kept from its work to say all this [s of a processor]."""
