@@ -97,8 +97,9 @@ def test_help_names_every_choice(say: Any) -> None:
         name: explanation.replace("- ", "-")  # a name is broken at its hyphen
         for name, explanation in options(say("run", "trading-day", "--help").out)
     }
+    admissions = ["serial", "call_chain", "re_entrant", "pool(n)"]
     assert not unnamed(gl.ARCHITECTURES, explained["--architecture"])
-    assert not unnamed(trading_day.ADMISSIONS, explained["--admission"])
+    assert not unnamed(admissions, explained["--admission"])
     assert not unnamed(get_args(TickFormat), explained["--format"])
 
 
@@ -110,7 +111,7 @@ def test_list_shows_each_experiment_with_its_question(say: Any) -> None:
     listed = say("list")
     assert (listed.code, listed.err) == (0, "")
     lines = (re.split(r"  +", line) for line in listed.out.splitlines())
-    assert {name: question for name, question in lines} == EXPERIMENTS
+    assert dict(lines) == EXPERIMENTS
 
 
 def test_trading_day_is_summed_up_side_by_side(say: Any, ticks: Path) -> None:
@@ -259,7 +260,7 @@ def test_interrupted_run_without_a_folder_says_only_that(
         ),
         (
             ["--admission", "open"],
-            "admission='open': expected 'serial' or 'call_chain' or 're_entrant'",
+            "admission='open': expected serial, call_chain, re_entrant or pool(n)",
         ),
         (["--ticks", "nowhere.gz"], "cannot read ticks from nowhere.gz: there is no such file"),
     ],

@@ -13,7 +13,7 @@ from genesis_lab.cli.ending import INTERRUPTED, complain
 if TYPE_CHECKING:
     import pandas as pd
 
-    from genesis_lab.experiments.trading_day import Condition
+    from genesis_lab.experiments.trials import Condition
     from genesis_lab.workloads.ticks import Ticks
     from genesis_lab.workloads.trading_day import TradingDayResult
 
@@ -52,7 +52,7 @@ def run_trading_day(
         typer.Option(
             metavar="NAME",
             help="How many messages a component takes at once; may be repeated. One of serial, "
-            "call_chain, re_entrant. Synchronous buses are serial, whatever this says.",
+            "call_chain, re_entrant, pool(n). Synchronous buses are serial, whatever this says.",
             show_default="serial and call_chain",
         ),
     ] = None,
@@ -90,25 +90,30 @@ def _compare_trading_days(
     import pandas as pd
 
     from genesis_lab.experiments import trading_day
+    from genesis_lab.experiments.trials import admission_named, grid
     from genesis_lab.reports.folder import ResultFolder
     from genesis_lab.workloads.ticks import read_ticks
 
-    conditions = trading_day.conditions(architectures, admissions)
+    # Before minutes are spent on what cannot be run, or not be saved.
+    for name in admissions:
+        admission_named(name)
+    conditions = grid(architectures, admission=admissions)
     if out is not None:
-        ResultFolder(out).check_writable()  # before minutes are spent on what cannot be saved
+        ResultFolder(out).check_writable()
     known_format: Any = tick_format  # read_ticks says so if it is not
     ticks = read_ticks(path or trading_day.sample_ticks(), format=known_format)
     heading = _wrapped(f"{ticks.source}, seed {seed}: {ticks.report}")
     typer.echo(f"{heading}\n")
     measured, verdicts, cpu_times = {}, {}, {}
     for condition in conditions:
-        day, cpu_times[condition.name] = _replay(ticks, condition, seed)
-        measured[condition.name] = trading_day.measure(day)
-        verdicts[condition.name] = trading_day.verdict(day.trace)
+        name = trading_day.name_of(condition)
+        day, cpu_times[name] = _replay(ticks, condition, seed)
+        measured[name] = {**trading_day.measure_day(day), "digest": day.trace.digest()}
+        verdicts[name] = trading_day.what_became_of(day.trace)
         if out is not None:
             _save_day(out, condition, day, ticks)
-            _save_summary(out, heading, pd.DataFrame(measured).T, verdicts)
-    summary = pd.DataFrame(measured).T.assign(cpu_time=pd.Series(cpu_times))
+            _save_summary(out, heading, _frame(measured), verdicts)
+    summary = _frame(measured).assign(cpu_time=pd.Series(cpu_times))
     typer.echo(_as_text(summary, verdicts))
     if out is not None:
         typer.echo(f"\nsaved in {out}")
@@ -118,11 +123,11 @@ def _replay(ticks: "Ticks", condition: "Condition", seed: int) -> tuple["Trading
     """The day, and its CPU time [s]."""
     from tqdm import tqdm
 
-    from genesis_lab.experiments.trading_day import replay
+    from genesis_lab.experiments.trading_day import name_of, replay
 
     # disable=None: no bar where stderr is not a terminal.
     with tqdm(
-        total=len(ticks.frame), desc=condition.name, unit="tick", leave=False, disable=None
+        total=len(ticks.frame), desc=name_of(condition), unit="tick", leave=False, disable=None
     ) as bar:
         began = time.process_time()
         day = replay(ticks, condition, seed=seed, progress=bar.update)
@@ -132,32 +137,31 @@ def _replay(ticks: "Ticks", condition: "Condition", seed: int) -> tuple["Trading
 def _save_day(out: Path, condition: "Condition", day: "TradingDayResult", ticks: "Ticks") -> None:
     """The frames and a timeline of one run."""
     from genesis_lab import plots
-    from genesis_lab.experiments.trading_day import telling_window
+    from genesis_lab.experiments.trading_day import name_of, telling_window, timeline
 
-    trace = day.trace
-    trace.save(out / condition.name)
-    start, end = telling_window(trace)
-    ax = plots.plot_timeline(
-        trace.requests,
-        trace.deliveries,
-        events=trace.events,
-        deadlocks=trace.deadlocks,
-        start=start,
-        end=end,
-    )
+    name, trace = name_of(condition), day.trace
+    trace.save(out / name)
+    drawing = timeline(name, trace)
     with plots.paper():
         look = plots.ARCHITECTURE_LOOKS[condition.architecture]
-        ax.set_title(condition.name, color=look.color)
+        drawing.axes.set_title(name, color=look.color)
+    start, end = telling_window(trace)
+    admission = condition.parameters["admission"]
     plots.save_figure(
-        plots.figure_of(ax),
-        out / f"timeline-{condition.name}",
-        data=plots.timeline_segments(
-            trace.requests, trace.deliveries, events=trace.events, start=start, end=end
-        ),
+        plots.figure_of(drawing.axes),
+        out / drawing.name,
+        data=drawing.data,
         provenance=plots.provenance_of(
-            trace, ticks=ticks.source, admission=condition.admission, start=start, end=end
+            trace, ticks=ticks.source, admission=admission, start=start, end=end
         ),
     )
+
+
+def _frame(measured: Mapping[str, Mapping[str, object]]) -> "pd.DataFrame":
+    """A row per condition; numbers as they are, whole ones too."""
+    import pandas as pd
+
+    return pd.DataFrame(measured, dtype=object).T
 
 
 def _save_summary(

@@ -1,29 +1,39 @@
 """The trading day: recorded ticks through the trading system, bus by bus.
 
-Where does the old bus stop and why, and what does the hybrid deliver? The conditions are
-architecture and admission; `measure` says what is compared, and `verdict` what became of the
-circular call.
+Where does the old bus stop and why, and what do the hybrids deliver? The components are the same
+everywhere; what differs is a setting: the bus, the admission of all components, and with the bus
+whether deliveries are awaited and whether a wait that would close a deadlock is refused.
+
+The experiment replays the sample that comes with the lab; `replay` takes any ticks.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import product
-from math import isnan
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from genesis_lab.buses import ARCHITECTURES, SynchronousBus
-from genesis_lab.components import CALL_CHAIN, RE_ENTRANT, SERIAL
-from genesis_lab.errors import LabError, check_choice
+from genesis_lab import analysis, plots
+from genesis_lab.errors import LabError
+from genesis_lab.experiments import EXPERIMENTS
+from genesis_lab.experiments.claims import Judgement, Verdict
+from genesis_lab.experiments.deadlocks import fate_of, judge_by_admission, worst
+from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
+from genesis_lab.experiments.tables import as_text, interval_columns
+from genesis_lab.experiments.trials import Condition, TrialResult, admission_named, grid
 from genesis_lab.recording import Trace
 from genesis_lab.workloads.genesis import GenesisSettings
 from genesis_lab.workloads.genesis.messages import CHECK_ORDER, PRICE_UPDATE, STRATEGY
-from genesis_lab.workloads.ticks import Ticks
-from genesis_lab.workloads.trading_day import TradingDayResult, trading_day
+from genesis_lab.workloads.ticks import Ticks, read_ticks
+from genesis_lab.workloads.trading_day import TradingDay, TradingDayResult, trading_day
 
-ADMISSIONS = {admission.name.lower(): admission for admission in (SERIAL, CALL_CHAIN, RE_ENTRANT)}
-"""The admissions that a condition may name."""
+SAMPLE = "btcusdt_synthetic"
+
+_BEGINNING = 30.0
+"""How much of the sample is replayed for a quick look [s]; the old bus stops before."""
 _BEFORE, _AFTER = 0.1, 0.6
 """What a telling window has on either side of the first signal [s]."""
 _LABELS = {
@@ -52,7 +62,19 @@ _COUNTED = {"requests", "deliveries", "deadlocks_broken"}
 """What is shown by outcome, too."""
 _SHOWN = {"deliveries_dropped"}
 """Outcomes that are shown even if there is none: that nothing was lost is worth a line."""
-_SAMPLE = "btcusdt_synthetic.csv.gz"
+_SUMMED_UP = [
+    "at",
+    "largest_lag",
+    "signals",
+    "trades",
+    "request_latency_p99",
+    "price_age_p99",
+    "deadlocks",
+]
+"""What the experiment's table shows of it, beside words."""
+_BY = ["architecture", "admission"]
+_SHARES = [0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995]
+"""At which the ages of prices are kept."""
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -63,8 +85,8 @@ class NoSample(LabError):
         return "the sample of ticks is not installed: say which ticks to replay (--ticks FILE)"
 
 
-def sample_ticks() -> Path:
-    """The file of the synthetic sample that comes with the lab.
+def sample_ticks(name: str = SAMPLE) -> Path:
+    """The file of a sample that comes with the lab.
 
     Raises
     ------
@@ -73,47 +95,43 @@ def sample_ticks() -> Path:
     """
     # A wheel has it inside of the package, a checkout beside it.
     for folder in (_PACKAGE / "sample", _PACKAGE.parent / "data"):
-        if (folder / _SAMPLE).is_file():
-            return folder / _SAMPLE
+        path = folder / f"{name}.csv.gz"
+        if path.is_file():
+            return path
     raise NoSample
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """Under what the ticks are replayed.
-
-    Raises
-    ------
-    InvalidSetting
-        There is no such architecture or admission.
-    """
-
-    architecture: str
-    """A name in `ARCHITECTURES`."""
-    admission: str
-    """A name in `ADMISSIONS`."""
-
-    def __post_init__(self) -> None:
-        check_choice("architecture", self.architecture, tuple(ARCHITECTURES))
-        check_choice("admission", self.admission, tuple(ADMISSIONS))
-
-    @property
-    def name(self) -> str:
-        """What its column, its folder and its figure are called."""
-        is_plain = ADMISSIONS[self.admission] is SERIAL
-        return self.architecture if is_plain else f"{self.architecture}-{self.admission}"
+def conditions(quick: bool) -> list[Condition]:
+    """Architecture x admission, on the whole sample or on its first half minute."""
+    return grid(
+        architecture=[
+            "synchronous",
+            "synchronous-component",
+            "hybrid",
+            "hybrid-awaited",
+            "hybrid-raise",
+        ],
+        admission=["serial", "call_chain"],
+        sample=[SAMPLE],
+        until=[_BEGINNING if quick else None],
+    )
 
 
-def conditions(architectures: Iterable[str], admissions: Iterable[str]) -> list[Condition]:
-    """Each architecture with each admission; a synchronous bus once, since it takes no notice."""
-    pairs = (Condition(*pair) for pair in product(architectures, admissions))
-    return list(dict.fromkeys(map(_effective, pairs)))
+def scenario(*, admission: str, sample: str, until: float | None) -> TradingDay:
+    """The trading system, and the ticks of a sample until so many seconds after the first."""
+    ticks = _read_sample(sample)
+    if until is not None:
+        ticks = replace(ticks, frame=ticks.frame[ticks.frame["time"] <= until])
+    return TradingDay(ticks, _settings(admission))
 
 
-def _effective(condition: Condition) -> Condition:
-    if isinstance(ARCHITECTURES[condition.architecture](), SynchronousBus):
-        return Condition(condition.architecture, "serial")
-    return condition
+@cache
+def _read_sample(name: str) -> Ticks:
+    return read_ticks(sample_ticks(name))
+
+
+def _settings(admission: str) -> GenesisSettings:
+    return GenesisSettings(admission=admission_named(admission))
 
 
 def replay(
@@ -123,23 +141,56 @@ def replay(
     seed: int = 0,
     progress: Callable[[], object] | None = None,
 ) -> TradingDayResult:
-    """The day under a condition; `progress` is called after each tick."""
-    settings = GenesisSettings(admission=ADMISSIONS[condition.admission])
+    """The day of these ticks under a condition, of which the parameter `admission` counts.
+
+    `progress` is called after each tick.
+    """
     return trading_day(
         ticks,
         architecture=condition.architecture,
-        settings=settings,
+        settings=_settings(str(condition.parameters["admission"])),
         seed=seed,
         progress=progress,
     )
 
 
-def measure(day: TradingDayResult) -> pd.Series:
+def name_of(condition: Condition) -> str:
+    """What a condition's column, its folder and its figure are called."""
+    architecture, admission = condition.architecture, condition.parameters["admission"]
+    return architecture if admission == "serial" else f"{architecture}-{admission}"
+
+
+def measure(result: TrialResult) -> Mapping[str, Any]:
+    """What `measure_day` says but for how and when the run ended, as that is known.
+
+    Returns
+    -------
+    dict
+        And `fate`, the worst that became of a deadlock, as of `fate_of`; `price_ages`, the ages of
+        prices at the strategy at the shares 0.5, 0.75, 0.9, 0.95, 0.98, 0.99 and 0.995 [s].
+    """
+    assert isinstance(result.scenario, TradingDay), "what `scenario` makes"
+    day = TradingDayResult(
+        architecture=str(result.trace.manifest.architecture),
+        run=result.run,
+        trace=result.trace,
+        genesis=result.scenario.genesis,
+    )
+    measured = measure_day(day)
+    del measured["ended"], measured["at"]
+    return {
+        **measured,
+        "fate": fate_of(result.trace),
+        "price_ages": _ages_of_prices(result.trace).quantile(_SHARES).tolist(),
+    }
+
+
+def measure_day(day: TradingDayResult) -> dict[str, Any]:
     """What is compared of a day.
 
     Returns
     -------
-    pandas.Series
+    dict
         What `TradingDayResult.summary` says, and:
 
         - `requests`, `deliveries`, `events`: how many; of the first two also how many had each
@@ -148,28 +199,31 @@ def measure(day: TradingDayResult) -> pd.Series:
         - `request_latency_p50`, `request_latency_p99`: from the intended sending to the known
           outcome, pending requests left out [s]
         - `price_age_p99`: of a price when the strategy begins to look at it [s]
-        - `digest`: of the trace
 
         Numbers are NaN where there was nothing to measure.
     """
     trace = day.trace
     requests, deliveries = trace.requests, trace.deliveries
-    latency = requests["finished_at"] - requests["intended_at"]
-    is_price = (deliveries["event_type"] == PRICE_UPDATE) & (deliveries["target"] == STRATEGY)
-    age = (deliveries["started_at"] - deliveries["intended_at"])[is_price]
-    further: dict[str, object] = {
+    latency = analysis.latencies(requests)
+    return {
+        **dict(day.summary()),
         "requests": len(requests),
         **_counts(requests["outcome"], "requests"),
-        "request_latency_p50": latency.quantile(0.5),
-        "request_latency_p99": latency.quantile(0.99),
-        "price_age_p99": age.quantile(0.99),
+        "request_latency_p50": float(latency.quantile(0.5)),
+        "request_latency_p99": float(latency.quantile(0.99)),
+        "price_age_p99": float(_ages_of_prices(trace).quantile(0.99)),
         "events": len(trace.events),
         "deliveries": len(deliveries),
         **_counts(deliveries["outcome"], "deliveries"),
         **_counts(trace.deadlocks["broken_by"], "deadlocks_broken"),
-        "digest": trace.digest(),
     }
-    return pd.Series({**day.summary(), **further}, dtype=object)
+
+
+def _ages_of_prices(trace: Trace) -> "pd.Series[float]":
+    """How old each price was when the strategy began to look at it [s]."""
+    deliveries = trace.deliveries
+    is_price = (deliveries["event_type"] == PRICE_UPDATE) & (deliveries["target"] == STRATEGY)
+    return (deliveries["started_at"] - deliveries["intended_at"])[is_price]
 
 
 def _counts(labels: pd.Series, prefix: str) -> dict[str, int]:
@@ -178,7 +232,7 @@ def _counts(labels: pd.Series, prefix: str) -> dict[str, int]:
     return {f"{prefix}_{label}": int(count) for label, count in counts.items()}
 
 
-def verdict(trace: Trace) -> str:
+def what_became_of(trace: Trace) -> str:
     """What became of the circular call, in a sentence."""
     deadlocks = trace.deadlocks
     if deadlocks.empty:
@@ -220,7 +274,7 @@ def table(measured: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     measured
-        One row per condition, columns as in `measure`.
+        One row per condition, columns as in `measure_day` and `digest`, that of the trace.
 
     Returns
     -------
@@ -232,7 +286,7 @@ def table(measured: pd.DataFrame) -> pd.DataFrame:
         at=measured["at"].map("{:.3f}".format), digest=measured["digest"].str[:12]
     )
     labels, rows = zip(*_rows(short), strict=True)
-    return pd.DataFrame(rows, index=pd.Index(labels)).map(_text)
+    return pd.DataFrame(rows, index=pd.Index(labels)).map(as_text)
 
 
 def _rows(measured: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
@@ -245,13 +299,131 @@ def _rows(measured: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
                     yield f"- {name.removeprefix(f'{column}_')}", measured[name]
 
 
-def _text(value: object) -> str:
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case int():
-            return f"{value:,}"
-        case float():
-            return "-" if isnan(value) else f"{value:.4g}"
-        case _:
-            return str(value)
+def summary(trials: pd.DataFrame) -> pd.DataFrame:
+    """A row per architecture and admission."""
+    labels = {name: _LABELS[name] for name in _SUMMED_UP}
+    intervals = analysis.mean_intervals(trials, _SUMMED_UP, by=_BY)
+    groups = trials.groupby(_BY, sort=False)
+    words = pd.DataFrame(
+        {
+            "deadlock": groups["fate"].agg(worst),
+            _LABELS["ticks"]: groups["ticks"].min(),
+            _LABELS["ended"]: groups["ended"].agg(lambda ended: ", ".join(ended.unique())),
+            _LABELS["reconciled"]: groups["reconciled"].all(),
+        }
+    )
+    return interval_columns(intervals, labels, by=_BY).merge(words.reset_index(), on=_BY)
+
+
+def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
+    """Whether the same components run on each hybrid, under each admission, and at what price."""
+    is_hybrid = trials["architecture"].str.startswith("hybrid")
+    hybrids = trials[is_hybrid]
+    of = dict(iter(trials.groupby(_BY)))
+    old, serial = of["synchronous", "serial"], of["hybrid", "serial"]
+    by_chain, awaited = of["hybrid", "call_chain"], of["hybrid-awaited", "serial"]
+    [older] = analysis.paired_differences(
+        trials[trials["architecture"] == "hybrid"],
+        "price_age_p99",
+        between="admission",
+        baseline="call_chain",
+    ).to_dict("records")
+    yield Verdict(
+        claim="flexibility",
+        judgement=_judge(hybrids),
+        measured="how much older prices get with one message at a time, p99 on the hybrid",
+        effect=older["difference"],
+        low=older["low"],
+        high=older["high"],
+        unit="s",
+        sentence=(
+            f"The same components came to the end of the day, with books that agree, in "
+            f"{_completed(hybrids).sum()} of {len(hybrids)} trials on "
+            f"{hybrids['architecture'].nunique()} hybrids with {hybrids['admission'].nunique()} "
+            f"admissions, and in {_completed(old).sum()} of {len(old)} on the old bus, which ended "
+            f"at {old['at'].mean():.3g} s. But one message at a time, as it is unless told "
+            f"otherwise, {serial['deadlocks'].mean():.3g} deadlocks form on the hybrid and prices "
+            f"get {serial['price_age_p99'].mean():.2g} s old (p99), with call-chain admission "
+            f"{by_chain['deadlocks'].mean():.3g} and {by_chain['price_age_p99'].mean():.2g} s; "
+            f"awaited delivery makes ticks up to {awaited['largest_lag'].max():.2g} s late."
+        ),
+    )
+
+
+def _completed(trials: pd.DataFrame) -> "pd.Series[bool]":
+    return (trials["ended"] == "completed") & trials["reconciled"]
+
+
+def _judge(hybrids: pd.DataFrame) -> Judgement:
+    """It holds if each choice works, and on a condition if deadlocks come with some admission."""
+    if not _completed(hybrids).all():
+        return "refuted"
+    return judge_by_admission(hybrids.groupby("admission")["deadlocks"].sum())
+
+
+def drawings(trials: pd.DataFrame, traces: Traces) -> Iterator[Drawing]:
+    """The ages of prices, and what happens at the first signal."""
+    completed = trials.loc[_completed(trials), [*_BY, "price_ages"]].explode("price_ages")
+    completed["probability"] = np.resize(_SHARES, len(completed))
+    ages = analysis.mean_intervals(completed, "price_ages", by=[*_BY, "probability"]).rename(
+        columns={"mean": "latency"}
+    )
+    axes = plots.plot_percentile_curve(ages)
+    axes.set_ylabel("age of price at strategy [s]")
+    yield Drawing(
+        name="price-ages",
+        caption="How old prices are when the strategy looks at them, where the day came to its "
+        "end: a deadlock that a timeout breaks holds up the prices behind it, and awaited delivery "
+        "makes the next ticks late as well. A refusal saves the time and loses the answer; "
+        "call-chain admission saves both.",
+        axes=axes,
+        data=ages,
+    )
+    for name, trace in traces.items():
+        yield timeline(name, trace)
+
+
+def timeline(name: str, trace: Trace) -> Drawing:
+    """What each component does about the first signal."""
+    start, end = telling_window(trace)
+    return Drawing(
+        name=f"timeline-{name}",
+        caption=f"The first signal on the {trace.manifest.architecture} bus ({name}). In all of "
+        f"the trial: {what_became_of(trace)}.",
+        axes=plots.plot_timeline(
+            trace.requests,
+            trace.deliveries,
+            events=trace.events,
+            deadlocks=trace.deadlocks,
+            start=start,
+            end=end,
+        ),
+        data=plots.timeline_segments(
+            trace.requests, trace.deliveries, events=trace.events, start=start, end=end
+        ),
+        trace=trace,
+    )
+
+
+EXPERIMENT = Experiment(
+    name="trading-day",
+    question=EXPERIMENTS["trading-day"],
+    conditions=conditions,
+    scenario=scenario,
+    measure=measure,
+    summary=summary,
+    verdicts=verdicts,
+    drawings=drawings,
+    showcases={
+        name: Condition(
+            architecture, {"admission": admission, "sample": SAMPLE, "until": _BEGINNING}
+        )
+        for name, architecture, admission in [
+            ("old-bus", "synchronous", "serial"),
+            ("hybrid", "hybrid", "serial"),
+            ("call-chain", "hybrid", "call_chain"),
+        ]
+    },
+    replicates=3,
+    quick_replicates=2,
+)

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -6,20 +6,26 @@ import pandas as pd
 import pytest
 
 import genesis_lab as gl
-from genesis_lab.experiments import trading_day
+from genesis_lab.experiments import load_experiment, trading_day
+from genesis_lab.experiments.claims import CLAIMS
+from genesis_lab.experiments.sweeps import InThisProcess, plan, sweep
 from genesis_lab.experiments.trading_day import (
-    Condition,
-    conditions,
-    measure,
+    measure_day,
+    name_of,
     replay,
     sample_ticks,
     table,
     telling_window,
-    verdict,
+    timeline,
+    what_became_of,
 )
+from genesis_lab.experiments.trials import Condition, grid, run_trial
 from genesis_lab.workloads.ticks import Ticks, read_ticks
 from genesis_lab.workloads.trading_day import TradingDayResult
 from tests.experiments.market import SIGNAL_AT, write_ticks
+
+TRADING_DAY = load_experiment("trading-day")
+HYBRID = Condition("hybrid", {"admission": "serial"})
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +36,21 @@ def ticks(tmp_path_factory: pytest.TempPathFactory) -> Ticks:
 @pytest.fixture(scope="module")
 def days(ticks: Ticks) -> dict[str, TradingDayResult]:
     """The market on each bus, by the condition's name."""
-    chosen = conditions(["synchronous", "hybrid", "hybrid-raise"], ["serial", "call_chain"])
-    return {condition.name: replay(ticks, condition) for condition in chosen}
+    chosen = grid(["synchronous", "hybrid", "hybrid-raise"], admission=["serial", "call_chain"])
+    return {name_of(condition): replay(ticks, condition) for condition in chosen}
 
 
-def names(architectures: Sequence[str], admissions: Sequence[str]) -> list[str]:
-    return [condition.name for condition in conditions(architectures, admissions)]
+def measures(days: dict[str, TradingDayResult]) -> pd.DataFrame:
+    """A row per day, by its name."""
+    rows = {name: {**measure_day(day), "digest": day.trace.digest()} for name, day in days.items()}
+    return pd.DataFrame(rows, dtype=object).T
 
 
-def test_each_architecture_meets_each_admission() -> None:
-    assert names(["hybrid", "hybrid-raise"], ["serial", "call_chain"]) == [
+def test_condition_is_called_by_its_bus_and_by_any_admission_but_serial(
+    days: dict[str, TradingDayResult],
+) -> None:
+    assert list(days) == [
+        "synchronous",
         "hybrid",
         "hybrid-call_chain",
         "hybrid-raise",
@@ -47,33 +58,7 @@ def test_each_architecture_meets_each_admission() -> None:
     ]
 
 
-def test_synchronous_bus_meets_only_one_since_it_is_serial_whatever_is_asked_for() -> None:
-    assert names(["synchronous", "hybrid"], ["serial", "call_chain"]) == [
-        "synchronous",
-        "hybrid",
-        "hybrid-call_chain",
-    ]
-    assert conditions(["synchronous-component"], ["call_chain"]) == [
-        Condition("synchronous-component", "serial")
-    ]
-
-
-def test_condition_that_is_asked_for_twice_is_one() -> None:
-    assert names(["hybrid", "hybrid"], ["serial"]) == ["hybrid"]
-
-
-def test_condition_of_no_such_bus_or_admission_is_refused() -> None:
-    with pytest.raises(gl.LabError, match=r"^architecture='new': expected 'synchronous' or "):
-        Condition("new", "serial")
-    with pytest.raises(
-        gl.LabError,
-        match=r"^admission='open': expected 'serial' or 'call_chain' or 're_entrant'$",
-    ):
-        Condition("hybrid", "open")
-
-
 def test_measures_say_how_each_message_ended(days: dict[str, TradingDayResult]) -> None:
-    measured = pd.DataFrame({name: measure(day) for name, day in days.items()}).T
     columns = [
         "ended",
         "at",
@@ -89,20 +74,20 @@ def test_measures_say_how_each_message_ended(days: dict[str, TradingDayResult]) 
         "deadlocks_broken_timed_out",
         "deadlocks_broken_refused",
     ]
-    assert measured[columns].to_numpy().tolist() == [
+    assert measures(days)[columns].to_numpy().tolist() == [
         ["stalled", SIGNAL_AT, 158, 2, 0, 0, 0, 2, 315, 0, 1, 0, 0],
         ["completed", 29.875, 240, 3, 2, 1, 0, 0, 484, 0, 1, 1, 0],
         ["completed", 29.875, 240, 3, 3, 0, 0, 0, 484, 0, 0, 0, 0],
         ["completed", 29.875, 240, 3, 2, 0, 1, 0, 484, 0, 1, 0, 1],
         ["completed", 29.875, 240, 3, 3, 0, 0, 0, 484, 0, 0, 0, 0],
     ]
-    assert measured["digest"].tolist() == [day.trace.digest() for day in days.values()]
 
 
 def test_latency_of_requests_is_that_of_those_that_ended(days: dict[str, TradingDayResult]) -> None:
     columns = ["request_latency_p50", "request_latency_p99", "price_age_p99"]
-    assert measure(days["hybrid"])[columns].tolist() == [0.25, 0.25, 0.0]
-    assert measure(days["synchronous"])[columns].isna().tolist() == [True, True, False]
+    measured = measures(days)[columns].astype(float)
+    assert measured.loc[["hybrid"]].to_numpy().tolist() == [[0.25, 0.25, 0.0]]
+    assert measured.loc[["synchronous"]].isna().to_numpy().tolist() == [[True, True, False]]
 
 
 def test_age_of_a_price_is_how_long_it_lay_at_the_strategy(tmp_path: Path) -> None:
@@ -110,26 +95,26 @@ def test_age_of_a_price_is_how_long_it_lay_at_the_strategy(tmp_path: Path) -> No
     # Three prices come at the same time, while the strategy waits for the risk manager, and lie
     # there until the exchange has answered.
     ticks.frame.loc[158:160, "time"] = SIGNAL_AT + 0.125
-    day = replay(ticks, Condition("hybrid", "serial"))
+    day = replay(ticks, HYBRID)
     [traded_at] = day.trace.requests.query("request_type == 'execute_trade'")["finished_at"]
     prices = day.trace.deliveries.query("event_type == 'price_update'")
     ages = prices["started_at"] - prices["intended_at"]
     assert ages.nlargest(3).tolist() == [traded_at - SIGNAL_AT - 0.125] * 3
 
 
-def test_verdict_explains_the_deadlock_that_stops_the_old_bus(
+def test_sentence_explains_the_deadlock_that_stops_the_old_bus(
     days: dict[str, TradingDayResult],
 ) -> None:
-    assert verdict(days["synchronous"].trace) == (
+    assert what_became_of(days["synchronous"].trace) == (
         "deadlock at 19.625000 s, for ever: strategy_manager (price_update) waits for risk_manager "
         "(check_order), which waits for strategy_manager (exposure), which waits for the first"
     )
 
 
-def test_verdict_tells_what_masked_a_deadlock_from_what_cured_it(
+def test_sentence_tells_what_masked_a_deadlock_from_what_cured_it(
     days: dict[str, TradingDayResult],
 ) -> None:
-    assert {name: verdict(days[name].trace) for name in days if name != "synchronous"} == {
+    assert {name: what_became_of(days[name].trace) for name in days if name != "synchronous"} == {
         "hybrid": "1 deadlock, broken (timed_out) after at most 0.25 s; masked, not cured",
         "hybrid-call_chain": "no deadlock formed",
         "hybrid-raise": "1 deadlock, broken (refused) after at most 0 s",
@@ -137,13 +122,13 @@ def test_verdict_tells_what_masked_a_deadlock_from_what_cured_it(
     }
 
 
-def test_verdict_counts_deadlocks(ticks: Ticks) -> None:
-    once = replay(ticks, Condition("hybrid", "serial")).trace
+def test_sentence_counts_deadlocks(ticks: Ticks) -> None:
+    once = replay(ticks, HYBRID).trace
     twice = gl.Trace(
         manifest=once.manifest,
         frame_of=lambda table: pd.concat([getattr(once, table.name)] * 2, ignore_index=True),
     )
-    assert verdict(twice).startswith("2 deadlocks, broken (timed_out) ")
+    assert what_became_of(twice).startswith("2 deadlocks, broken (timed_out) ")
 
 
 def test_window_is_about_the_first_signal(days: dict[str, TradingDayResult]) -> None:
@@ -158,7 +143,7 @@ def test_window_of_a_day_without_a_signal_is_its_beginning(ticks: Ticks) -> None
         report=ticks.report,
         source=ticks.source,
     )
-    trace = replay(quiet, Condition("hybrid", "serial")).trace
+    trace = replay(quiet, HYBRID).trace
     assert telling_window(trace) == (0.0, 0.7)
 
 
@@ -169,8 +154,7 @@ def row(shown: pd.DataFrame, label: str) -> list[Any]:
 
 
 def test_table_has_texts_in_a_column_per_condition(days: dict[str, TradingDayResult]) -> None:
-    some = ("synchronous", "hybrid")
-    measured = pd.DataFrame({name: measure(days[name]) for name in some}).T
+    measured = measures({name: days[name] for name in ("synchronous", "hybrid")})
     shown = table(measured)
     assert shown.columns.tolist() == ["synchronous", "hybrid"]
     assert row(shown, "ended") == ["stalled", "completed"]
@@ -183,7 +167,7 @@ def test_table_has_texts_in_a_column_per_condition(days: dict[str, TradingDayRes
 def test_table_shows_the_outcomes_that_there_are_and_always_what_was_dropped(
     days: dict[str, TradingDayResult],
 ) -> None:
-    measured = pd.DataFrame({"hybrid": measure(days["hybrid"])}).T
+    measured = measures({"hybrid": days["hybrid"]})
     labels = table(measured).index.tolist()
     assert [label for label in labels if label.startswith("- ")] == [
         "- answered",
@@ -195,7 +179,7 @@ def test_table_shows_the_outcomes_that_there_are_and_always_what_was_dropped(
 
 
 def test_table_shows_the_cpu_time_where_there_is_one(days: dict[str, TradingDayResult]) -> None:
-    measured = pd.DataFrame({"hybrid": measure(days["hybrid"])}).T
+    measured = measures({"hybrid": days["hybrid"]})
     assert "CPU time [s]" not in table(measured).index
     assert row(table(measured.assign(cpu_time=1.23456)), "CPU time [s]") == ["1.235"]
 
@@ -216,3 +200,97 @@ def test_missing_sample_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(trading_day, "_PACKAGE", tmp_path / "genesis_lab")
     with pytest.raises(gl.LabError, match=r"^the sample of ticks is not installed: .*--ticks"):
         sample_ticks()
+
+
+def test_missing_sample_of_another_name_is_refused() -> None:
+    with pytest.raises(gl.LabError, match=r"^the sample of ticks is not installed"):
+        sample_ticks("tulips")
+
+
+# ------------------------------------------------------------------------------ the experiment
+
+
+@pytest.fixture(scope="module")
+def trials() -> pd.DataFrame:
+    planned = plan(TRADING_DAY, quick=True, replicates=2)
+    return sweep(planned, executor=InThisProcess())["trading-day"]
+
+
+def test_trial_is_the_day_that_a_replay_of_its_ticks_gives() -> None:
+    condition = Condition(
+        "hybrid", {"admission": "call_chain", "sample": "btcusdt_synthetic", "until": 11.0}
+    )
+    result = run_trial(TRADING_DAY.scenario, condition, seed=3)
+    sample = read_ticks(sample_ticks())
+    part = replace(sample, frame=sample.frame[sample.frame["time"] <= 11.0])
+    day = replay(part, condition, seed=3)
+    assert result.trace.digest() == day.trace.digest()
+    known = {"ended": result.run.ended, "at": result.run.at, **TRADING_DAY.measure(result)}
+    ages, fate = known.pop("price_ages"), known.pop("fate")
+    assert known == measure_day(day)
+    assert fate == "none"
+    assert known["price_age_p99"] in ages
+
+
+def test_claim_holds_with_a_condition_since_one_message_at_a_time_deadlocks(
+    trials: pd.DataFrame,
+) -> None:
+    [verdict] = TRADING_DAY.verdicts(trials)
+    assert CLAIMS[verdict.claim].experiment == "trading-day"
+    assert verdict.judgement == "holds with a condition"
+    assert "in 12 of 12 trials on 3 hybrids with 2 admissions, and in 0 of 2 on the old bus" in (
+        verdict.sentence
+    )
+    # What a deadlock costs: the timeout of the question that risk asks the strategy.
+    assert verdict.effect == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "judgement"),
+    [("deadlocks", 0, "holds"), ("ended", "stalled", "refuted"), ("reconciled", False, "refuted")],
+)
+def test_verdict_follows_the_trials(
+    trials: pd.DataFrame, column: str, value: Any, judgement: str
+) -> None:
+    is_changed = trials["architecture"].str.startswith("hybrid")
+    changed = trials.assign(**{column: trials[column].mask(is_changed, value)})
+    [verdict] = TRADING_DAY.verdicts(changed)
+    assert verdict.judgement == judgement
+
+
+def test_summary_tells_where_each_bus_stops(trials: pd.DataFrame) -> None:
+    summary = TRADING_DAY.summary(trials).set_index(["architecture", "admission"])
+    assert summary[["ended", "ticks published", "deadlock"]].to_numpy().tolist() == [
+        ["completed", 608, "none"],
+        ["completed", 608, "masked"],
+        ["completed", 608, "none"],
+        ["completed", 608, "masked"],
+        ["completed", 608, "none"],
+        ["completed", 608, "refused"],
+        ["stalled", 139, "hangs"],
+        ["stalled", 139, "hangs"],
+    ]
+    assert "age of price at strategy, p99 [s] low" in summary
+
+
+def test_drawings_are_of_the_ages_of_prices_and_of_the_first_signal(trials: pd.DataFrame) -> None:
+    traces = {
+        name: run_trial(TRADING_DAY.scenario, condition, seed=0).trace
+        for name, condition in TRADING_DAY.showcases.items()
+    }
+    drawings = {drawing.name: drawing for drawing in TRADING_DAY.drawings(trials, traces)}
+    assert list(drawings) == [
+        "price-ages",
+        "timeline-old-bus",
+        "timeline-hybrid",
+        "timeline-call-chain",
+    ]
+    ages = drawings["price-ages"].data.set_index(["architecture", "admission", "probability"])
+    assert "synchronous" not in ages.index.get_level_values("architecture")
+    assert ages["latency"]["hybrid", "serial", 0.99] > ages["latency"]["hybrid", "call_chain", 0.99]
+    assert "masked, not cured" in drawings["timeline-hybrid"].caption
+
+
+def test_timeline_is_of_the_telling_window(days: dict[str, TradingDayResult]) -> None:
+    drawing = timeline("hybrid", days["hybrid"].trace)
+    assert drawing.axes.get_xlim() == telling_window(days["hybrid"].trace)
