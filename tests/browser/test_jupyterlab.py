@@ -1,0 +1,168 @@
+"""JupyterLab as `make lab` starts it, driven in a real browser: what a newcomer does first."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+
+import nbformat
+import pytest
+from nbformat import v4
+from playwright.sync_api import BrowserContext, expect, sync_playwright
+
+from tests.browser.pages import PATIENCE, OpenNotebook, has_ended
+from tests.browser.server import Server, jupyterlab
+from tests.laboratory.parts import wait_until
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    "--no-sandbox",  # which needs rights that a container, or root, does not have
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    # There is no net: whatever is not on this machine is an error in the console.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None and not os.environ.get("CI"), reason="there is no chromium on this machine"
+)
+
+Open = Callable[..., OpenNotebook]
+"""Open a notebook that is there, by its name; or one of these cells, made under that name."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with jupyterlab(tmp_path_factory.mktemp("jupyterlab")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    assert CHROMIUM, "chromium is not installed"
+    home = {"HOME": str(tmp_path_factory.mktemp("chromium"))}
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=FLAGS, env={**os.environ, **home}
+        )
+        # One context for all, so that it keeps JupyterLab's scripts.
+        with chromium.new_context(viewport={"width": 1300, "height": 900}) as context:
+            yield context
+        chromium.close()
+
+
+@pytest.fixture
+def open_notebook(server: Server, browser: BrowserContext) -> Iterator[Open]:
+    with browser.new_page() as page:
+
+        def open_notebook(name: str, *cells: str) -> OpenNotebook:
+            if cells:
+                made = v4.new_notebook(cells=[*map(v4.new_code_cell, cells)])
+                made.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+                nbformat.write(made, server.notebooks / name)
+            return OpenNotebook(page, server.address(name))
+
+        yield open_notebook
+
+
+# --- the notebooks --------------------------------------------------------------------------------
+
+
+def test_make_lab_opens_the_first_notebook_and_all_its_cells_run(
+    server: Server, browser: BrowserContext
+) -> None:
+    with browser.new_page() as page:
+        notebook = OpenNotebook(page, server.opens.as_uri())
+        assert re.search(r"/lab/tree/01-first-steps\.ipynb$", page.url)
+        expect(page.get_by_role("heading", name="First steps")).to_be_visible()
+        notebook.run_all()
+        assert notebook.faults() == []
+        assert page.locator(".jp-RenderedImage img").count() == 2
+
+
+def test_a_notebook_opens_that_was_written_long_after_its_source(
+    server: Server, open_notebook: Open
+) -> None:
+    name = "01-first-steps.ipynb"
+    shutil.copyfile(server.notebooks / name, server.notebooks / "00-later.ipynb")
+    source = server.notebooks / "source"
+    shutil.copyfile(source / "01-first-steps.md", source / "00-later.md")
+    os.utime(source / "00-later.md", times=(0, 0))
+    notebook = open_notebook("00-later.ipynb")
+    assert notebook.faults() == []
+
+
+# --- the stop button ------------------------------------------------------------------------------
+
+SERVICE = """
+import genesis_lab as gl
+
+class Service(gl.Component):
+    admission = gl.RE_ENTRANT
+
+    async def process_request(self, request_type, data, source):
+        await gl.sleep(data)
+        return f"{data:g} s were enough"
+
+lab = gl.live("hybrid")
+lab.register(Service("service"))
+"""
+REQUEST = "print('it waits')\nlab.request('service', 'sleep', 600.0, timeout=None)"
+RUN = """
+async def main():
+    print("it waits")
+    await gl.sleep(600)
+
+gl.run(main, clock="real")
+"""
+AFTERWARDS = "lab.request('service', 'sleep', 0.0), gl.run(lambda: gl.sleep(600)).at"
+
+
+def test_the_stop_button_ends_what_waits_and_the_kernel_goes_on(open_notebook: Open) -> None:
+    notebook = open_notebook("stopped.ipynb", SERVICE, REQUEST, RUN, AFTERWARDS)
+    service, *waiting, afterwards = notebook.cells
+    notebook.begin(service)
+    for cell in waiting:
+        notebook.begin(cell)
+        expect(cell.output.first).to_have_text("it waits\n", timeout=PATIENCE)
+        notebook.stop()
+        has_ended(cell)
+    notebook.begin(afterwards)
+    has_ended(afterwards)
+    assert notebook.faults() == ["cell 2: KeyboardInterrupt:", "cell 3: KeyboardInterrupt:"]
+    expect(afterwards.output).to_have_text("('0 s were enough', 600.0)")
+
+
+# --- faults that are planted ----------------------------------------------------------------------
+
+IN_THE_CONSOLE = """
+from IPython.display import HTML, Javascript
+
+display(Javascript("console.error('ours')"))
+display(Javascript("setTimeout(() => { throw new Error('thrown') })"))
+display(HTML("<img src='http://elsewhere.test/picture.png'>"))
+"""
+
+
+def test_a_fault_in_the_browser_is_seen(open_notebook: Open) -> None:
+    notebook = open_notebook("console.ipynb", IN_THE_CONSOLE)
+    notebook.run_all()
+    # Not all of them come before the cell is done.
+    wait_until(lambda: len({*notebook.faults()}) == 3)
+    assert {*notebook.faults()} == {
+        "console: ours",
+        "uncaught: thrown",
+        "console: Failed to load resource: net::ERR_NAME_NOT_RESOLVED",
+    }
+
+
+def test_an_error_in_a_cell_is_seen_and_what_did_not_run_after_it(open_notebook: Open) -> None:
+    notebook = open_notebook("error.ipynb", "1 + 1", "1 / 0", "2 + 2")
+    notebook.run_all()
+    assert notebook.faults() == [
+        "cell 2: ZeroDivisionError: division by zero",
+        "cell 3 has not run: [ ]:",
+    ]
