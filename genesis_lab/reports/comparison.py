@@ -137,11 +137,13 @@ def _unfinished(folder: ResultFolder, record: SweepRecord) -> dict[str, tuple[in
 def _sections(
     folder: ResultFolder, record: SweepRecord, names: Sequence[str], pool: Executor
 ) -> list[Section]:
-    futures = [pool.submit(make_section, folder.root, name, record) for name in names]
+    # Those with the most figures first, so that no processor waits long for the last one.
+    by_figures = sorted(names, key=lambda name: -len(load_experiment(name).showcases))
+    futures = {name: pool.submit(make_section, folder.root, name, record) for name in by_figures}
     with progress_bar(total=len(futures), unit="section", label="report") as bar:
-        for _ in as_completed(futures):
+        for _ in as_completed(futures.values()):
             bar.update()
-    return [future.result() for future in futures]
+    return [futures[name].result() for name in names]
 
 
 def scoreboard_of(verdicts: Sequence[Verdict]) -> pd.DataFrame:
