@@ -20,6 +20,9 @@ os.environ["TQDM_DISABLE"] = "1"
 # out PNG and JPEG.
 _NOT_COMPARED = ("image/svg+xml",)
 
+_SHARING = (".ipynb", "test_jupyterlab.py")
+"""Files whose tests share what only one worker should have: a kernel, or a browser."""
+
 
 def pytest_collectstart(collector: pytest.Collector) -> None:
     """Compare no images."""
@@ -29,15 +32,15 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Keep a notebook's cells together, in order, on one of the workers."""
-    return _ByNotebook(config, log)
+    return _ByFile(config, log)
 
 
-class _ByNotebook(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+class _ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     # Not --dist=loadgroup: xdist 3.8 writes groups into a field that pytest 9.2 no longer has.
     def _split_scope(self, nodeid: str) -> str:
-        """What has to stay together with this test: a notebook, or the test alone."""
+        """What has to stay together with this test: its file, or the test alone."""
         file, _, _ = nodeid.partition("::")
-        return file if file.endswith(".ipynb") else nodeid
+        return file if file.endswith(_SHARING) else nodeid
 
 
 @pytest.hookimpl(wrapper=True)
