@@ -42,7 +42,7 @@ SHOWN = 0.2
 _DURATIONS = {
     "synchronous": {0.1: 15.0, 0.2: 20.0, 0.3: 8.0, 0.5: 6.0},
     "synchronous-component": {0.1: 15.0, 0.3: 8.0, 0.5: 6.0, 0.7: 8.0},
-    "hybrid": {0.1: 15.0, 0.2: 20.0, 0.3: 8.0, 0.5: 6.0, 0.7: 8.0, 0.9: 25.0},
+    "hybrid": {0.1: 15.0, 0.2: 20.0, 0.3: 8.0, 0.5: 6.0, 0.7: 8.0, 0.9: 25.0, 0.95: 30.0},
 }
 """How long requests come, by architecture and utilisation [s].
 

@@ -188,7 +188,7 @@ EXPERIMENT = Experiment(
     summary=summary,
     verdicts=verdicts,
     drawings=drawings,
-    replicates=30,
+    replicates=24,
     quick_replicates=6,
     horizon=_HORIZON,
 )
