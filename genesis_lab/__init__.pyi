@@ -13,6 +13,7 @@ from .errors import (
 )
 from .laboratory import LiveLab, live
 from .laboratory.dashboard import dashboard
+from .laboratory.explorer import explorer
 from .messages import Deadlock, Outcome
 from .observers import Observer
 from .recording import Recorder, Trace
@@ -26,6 +27,7 @@ __all__ = [
     "sleep",
     "live",
     "dashboard",
+    "explorer",
     "RunResult",
     "LiveLab",
     "Component",

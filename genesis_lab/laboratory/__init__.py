@@ -6,8 +6,9 @@ asks of it, and waits for. `latencies` are those of the last requests; `watching
 bus and a component, and keeps what that raises. `errors` are the exceptions of all this.
 
 `dashboard` is a widget that shows a laboratory while it is at work: `page` says it as HTML, and
-`network` places components and messages in its picture. It needs ipywidgets, and is loaded when it
-is used.
+`network` places components and messages in its picture. `explorer` is one with sliders over a trial
+in virtual time, which needs no laboratory: `exploring` runs the trial and draws what came of it.
+The two need ipywidgets, and are loaded when they are used.
 
 The package is not called `live`, since `genesis_lab.live` is the function.
 """

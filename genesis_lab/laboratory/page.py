@@ -68,10 +68,11 @@ def as_page(lab: LabSnapshot, before: LabSnapshot) -> str:
 
 
 def as_duration(seconds: float) -> str:
-    """A duration in the unit that suits it."""
+    """A duration to three digits, in the unit that suits it."""
     if isnan(seconds):
         return "none"
-    return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds / _MILLI:.3g} ms"
+    rounded = float(f"{seconds:.3g}")
+    return f"{rounded:g} s" if rounded >= 1 else f"{rounded / _MILLI:.3g} ms"
 
 
 def _tiles(lab: LabSnapshot, before: LabSnapshot) -> Mapping[str, str]:
