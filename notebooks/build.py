@@ -43,6 +43,7 @@ _METADATA = {
     },
 }
 _PATTERNS = get_sanitize_patterns((NOTEBOOKS / "sanitize.cfg").read_text("utf-8"))
+_WIDGET = "application/vnd.jupyter.widget-view+json"
 _EXEMPTING = {*comment_markers, *metadata_tags} - {"raises-exception"}
 
 
@@ -160,6 +161,8 @@ def _canonical_cell(cell: NotebookNode, id: str) -> dict[str, Any]:
 
 def _canonical_output(output: NotebookNode) -> dict[str, Any]:
     kept: dict[str, Any] = _sanitized(output)
+    # The number of a widget in a kernel that is gone: where it is missing, its text is shown.
+    kept.get("data", {}).pop(_WIDGET, None)
     if output.output_type == "error":
         kept["traceback"] = [f"{kept['ename']}: {kept['evalue']}"]
     return kept

@@ -46,7 +46,7 @@ class Settings:
 
     architecture: str = "hybrid"
     components: int = 5
-    load: float = 0.3
+    load: float = 0.1
     """The utilisation of each component, if nothing ever blocked and none was slow."""
     service_time: float = 0.02
     """How long a component works on a request before it replies or asks, on average [s]."""
