@@ -55,8 +55,10 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
         """The widget of each setting, by the setting's name."""
         self.line = _named("line", ipywidgets.HTML())
         """What happened."""
-        self.figures: Mapping[str, Any] = {name: _figure(name) for name in _FIGURES}
+        self.figures: Mapping[str, Any] = {name: _image(name) for name in _FIGURES}
         """`timeline`, `latency` and `outcomes`."""
+        self.captions: Mapping[str, Any] = {name: ipywidgets.HTML() for name in _FIGURES}
+        """What is to be seen in each."""
         self.button = _named("export", _export_button())
         """Writes the figures, their data and the code."""
         self.written = _named("written", ipywidgets.HTML())
@@ -84,9 +86,11 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
             [*self.controls.values(), self.button],
             layout={"flex": "0 0 332px", "padding": "0 12px 0 0"},
         )
-        beside = ipywidgets.HBox([self.figures["latency"], self.figures["outcomes"]])
+        timeline, *halves = ([self.figures[name], self.captions[name]] for name in self.figures)
+        half = {"flex": "1 1 0", "min_width": "0"}
+        beside = ipywidgets.HBox([ipywidgets.VBox(each, layout=half) for each in halves])
         right = ipywidgets.VBox(
-            [ipywidgets.HTML(_INTRODUCTION), self.line, self.figures["timeline"], beside],
+            [ipywidgets.HTML(_text(_INTRODUCTION)), self.line, *timeline, beside],
             layout={"flex": "1 1 500px", "min_width": "0", "max_width": "920px"},
         )
         return ipywidgets.HBox([left, right], layout={"flex_flow": "row wrap"})
@@ -99,19 +103,21 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
             self.controls[name].disabled = is_synchronous
         self.written.value = ""
         self.condition, self.result = settings.condition(), explore(settings)
-        self.line.value = f'<b role="status">{escape(say(self.condition, self.result))}</b>'
+        self.line.value = _text(f"<b>{escape(say(self.condition, self.result))}</b>")
         for drawing in draw(self.condition, self.result):
-            figure = self.figures[drawing.name]
-            figure.value, figure.tooltip = _as_svg(drawing), drawing.caption
+            self.figures[drawing.name].value = _as_svg(drawing)
+            self.captions[drawing.name].value = _text(escape(drawing.caption))
 
     def _export(self, _button: object) -> None:
         paths = export(self.condition, self.result, self._folder)
         names = ", ".join(path.name for path in paths)
         code = escape(cell(self.condition, self.result))
         self.written.value = (
-            f"Written into <code>{escape(str(paths[0].parent))}</code>: {escape(names)}. "
-            f"This is <code>{paths[0].name}</code>, which draws the same figures in a notebook:"
-            f"<pre>{code}</pre>"
+            _text(
+                f"Written into <code>{escape(str(paths[0].parent))}</code>: {escape(names)}. "
+                f"This is <code>{paths[0].name}</code>, which draws the same figures in a notebook:"
+            )
+            + f"<pre>{code}</pre>"
         )
 
 
@@ -122,7 +128,11 @@ def _controls() -> dict[str, Any]:
     controls = {
         "architecture": ipywidgets.Dropdown(options=[*ARCHITECTURES], value=default.architecture),
         "components": ipywidgets.IntSlider(min=2, max=10, value=default.components),
-        "load": ipywidgets.FloatSlider(min=0.05, max=1.2, step=0.05, value=default.load),
+        # Not a FloatSlider, which would make it 0.15000000000000002.
+        "load": ipywidgets.SelectionSlider(
+            options=[(f"{percent} %", percent / 100) for percent in range(5, 125, 5)],
+            value=default.load,
+        ),
         "service_time": ipywidgets.SelectionSlider(
             options=[(f"{ms} ms", ms / 1000) for ms in (1, 2, 5, 10, 20, 50, 100)],
             value=default.service_time,
@@ -170,10 +180,9 @@ def _named(name: str, widget: Any) -> Any:
     return widget
 
 
-def _figure(name: str) -> Any:
+def _image(name: str) -> Any:
     """An empty image: one that is replaced as a whole does not flicker, as an output would."""
-    width = "100%" if name == "timeline" else "50%"
-    image = ipywidgets.Image(format="svg+xml", layout={"width": width, "height": "auto"})
+    image = ipywidgets.Image(format="svg+xml", layout={"width": "100%", "height": "auto"})
     return _named(name, image)
 
 
@@ -184,6 +193,11 @@ def _export_button() -> Any:
         icon="download",
         layout={"width": "320px"},
     )
+
+
+def _text(html: str) -> str:
+    """A paragraph with lines as close as those of the page, not as rows of widgets."""
+    return f'<p role="status" style="line-height: 1.4; margin: 4px 0">{html}</p>'
 
 
 def _as_svg(drawing: "Drawing") -> bytes:

@@ -266,7 +266,7 @@ def _line(start: Point, end: Point) -> tuple[str, Point, Anchor]:
     path = "M{:.0f} {:.0f}Q{:.0f} {:.0f} {:.0f} {:.0f}".format(*begin, *over, *finish)
     if length > _SHORT:
         return path, (middle_x, middle_y), "middle"
-    return path, (middle_x - copysign(7, down), middle_y), "end" if down > 0 else "start"
+    return path, (middle_x - copysign(16, down), middle_y), "end" if down > 0 else "start"
 
 
 def _bend(start: Point, end: Point, length: float) -> float:

@@ -256,6 +256,7 @@ def test_moving_a_control_shows_another_trial_and_moving_it_back_the_same_again(
     assert say(condition, explore(explorer.settings)).replace("'", "&#x27;") in line
     assert line != shown_before[0]
     assert all(figure.startswith(b"<?xml") for figure in figures)
+    assert all(caption.value for caption in explorer.captions.values())
     assert figures != shown_before[1]
     control.value = before
     assert shown(explorer) == shown_before
