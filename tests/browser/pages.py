@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
-PATIENCE = 60_000
+_PATIENCE = 60_000
 """How long anything may take [ms]; nothing takes a tenth of it on an idle machine."""
+expect.set_options(timeout=_PATIENCE)
 
 _DONE = re.compile(r"\[\d+\]:")
 _RED = '[data-mime-type="application/vnd.jupyter.stderr"]'
@@ -33,6 +34,10 @@ class Cell:
         """What is below the code."""
         return self.box.locator(".jp-OutputArea-output")
 
+    def wait(self) -> None:
+        """Wait until it has a number, as a cell has that has run."""
+        expect(self.box.locator(".jp-InputPrompt")).to_have_text(_DONE)
+
     def fault(self) -> str | None:
         """What went wrong in it, if anything did."""
         red = self.box.locator(_RED)
@@ -56,7 +61,7 @@ class OpenNotebook:
     def __init__(self, page: Page, address: str) -> None:
         self.page = page
         self._complaints: list[str] = []
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(_PATIENCE)
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self._complaints.append(f"uncaught: {error}"))
         page.goto(address)
@@ -77,6 +82,16 @@ class OpenNotebook:
         self._choose("Edit", "Clear Outputs of All Cells")
         self._choose("Run", "Run All Cells")
         self.page.wait_for_function(_ARE_DONE)
+
+    def cell_with(self, code: str) -> Cell:
+        """The code cell that has this in it."""
+        [found] = [cell for cell in self.cells if code in (cell.box.text_content() or "")]
+        return found
+
+    def run(self, cell: Cell) -> None:
+        """Run a cell, and wait until it has run."""
+        self.begin(cell)
+        cell.wait()
 
     def begin(self, cell: Cell) -> None:
         """Run a cell with the keyboard, and do not wait for it."""
@@ -99,11 +114,6 @@ class OpenNotebook:
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self._complaints.append(f"console: {message.text}")
-
-
-def has_ended(cell: Cell) -> None:
-    """Wait until a cell has a number, as one has that has run."""
-    expect(cell.box.locator(".jp-InputPrompt")).to_have_text(_DONE, timeout=PATIENCE)
 
 
 def _last_line(output: Locator) -> str:

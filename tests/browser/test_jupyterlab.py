@@ -10,7 +10,7 @@ import pytest
 from nbformat import v4
 from playwright.sync_api import BrowserContext, expect, sync_playwright
 
-from tests.browser.pages import PATIENCE, OpenNotebook, has_ended
+from tests.browser.pages import OpenNotebook
 from tests.browser.server import Server, jupyterlab
 from tests.laboratory.parts import wait_until
 
@@ -95,45 +95,96 @@ def test_a_notebook_opens_that_was_written_long_after_its_source(
     assert notebook.faults() == []
 
 
+def test_the_live_notebook_runs_and_its_dashboard_and_its_sliders_follow(
+    open_notebook: Open,
+) -> None:
+    notebook = open_notebook("09-live-laboratory.ipynb")
+    notebook.run_all()
+    assert notebook.faults() == []
+
+    dashboard = notebook.page.get_by_role("region", name="dashboard of a live laboratory")
+    number = re.compile(r"Requests: (\d+)")
+    expect(dashboard).to_contain_text(number)
+    [before] = number.findall(dashboard.text_content() or "")
+    notebook.begin(notebook.cell_with("for _ in range(10)"))  # orders, each of which is checked
+    expect(dashboard).to_contain_text(f"Requests: {int(before) + 20}")
+
+    line = notebook.page.locator(".genesis-explorer-line")
+    timeline = notebook.page.locator("img.genesis-explorer-timeline")
+    said, drawn = line.text_content() or "", timeline.get_attribute("src") or ""
+    assert said.startswith("hybrid under seed 7")
+    load = notebook.page.locator(".genesis-explorer-load").get_by_role("slider")
+    load.press("ArrowRight")
+    expect(line).not_to_have_text(said)
+    expect(timeline).not_to_have_attribute("src", drawn)
+    load.press("ArrowLeft")
+    expect(line).to_have_text(said)
+    assert notebook.faults() == []
+
+
 # --- the stop button ------------------------------------------------------------------------------
 
 SERVICE = """
 import genesis_lab as gl
 
 class Service(gl.Component):
-    admission = gl.RE_ENTRANT
-
     async def process_request(self, request_type, data, source):
         await gl.sleep(data)
+        if request_type == "ask yourself":
+            await self.bus.request(self.id, "sleep", 0.0, self.id, timeout=None)
         return f"{data:g} s were enough"
 
 lab = gl.live("hybrid")
 lab.register(Service("service"))
+lab.dashboard()
 """
-REQUEST = "print('it waits')\nlab.request('service', 'sleep', 600.0, timeout=None)"
-RUN = """
+LONG_REQUEST = """
+print("it waits")
+lab.request("service", "sleep", 600.0, timeout=None)
+"""
+LONG_RUN = """
 async def main():
     print("it waits")
     await gl.sleep(600)
 
 gl.run(main, clock="real")
 """
+DEADLOCK = "lab.request('service', 'ask yourself', 0.0, timeout=None)"
 AFTERWARDS = "lab.request('service', 'sleep', 0.0), gl.run(lambda: gl.sleep(600)).at"
 
 
-def test_the_stop_button_ends_what_waits_and_the_kernel_goes_on(open_notebook: Open) -> None:
-    notebook = open_notebook("stopped.ipynb", SERVICE, REQUEST, RUN, AFTERWARDS)
-    service, *waiting, afterwards = notebook.cells
-    notebook.begin(service)
-    for cell in waiting:
-        notebook.begin(cell)
-        expect(cell.output.first).to_have_text("it waits\n", timeout=PATIENCE)
-        notebook.stop()
-        has_ended(cell)
-    notebook.begin(afterwards)
-    has_ended(afterwards)
-    assert notebook.faults() == ["cell 2: KeyboardInterrupt:", "cell 3: KeyboardInterrupt:"]
+@pytest.fixture
+def stoppable(open_notebook: Open) -> OpenNotebook:
+    """A notebook whose first cell has run, and whose others wait for ever but the last."""
+    cells = (SERVICE, LONG_REQUEST, LONG_RUN, DEADLOCK, AFTERWARDS)
+    notebook = open_notebook("stopped.ipynb", *cells)
+    notebook.run(notebook.cells[0])
+    return notebook
+
+
+def test_the_stop_button_ends_a_cell_that_waits_and_the_kernel_goes_on(
+    stoppable: OpenNotebook,
+) -> None:
+    _, request, run, _, afterwards = stoppable.cells
+    for cell in (request, run):
+        stoppable.begin(cell)
+        expect(cell.output.first).to_have_text("it waits\n")
+        stoppable.stop()
+        cell.wait()
+        assert cell.fault() == f"cell {cell.number}: KeyboardInterrupt:"
+    stoppable.run(afterwards)
     expect(afterwards.output).to_have_text("('0 s were enough', 600.0)")
+
+
+def test_the_dashboard_names_a_deadlock_for_as_long_as_it_lasts(stoppable: OpenNotebook) -> None:
+    _, _, _, deadlock, afterwards = stoppable.cells
+    alarm = stoppable.page.locator(".genesis-dashboard .alarm")
+    expect(alarm).to_have_count(0)
+    stoppable.begin(deadlock)
+    expect(alarm).to_contain_text("service -> service")
+    stoppable.stop()
+    expect(alarm).to_have_count(0)
+    stoppable.run(afterwards)
 
 
 # --- faults that are planted ----------------------------------------------------------------------
