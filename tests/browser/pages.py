@@ -34,10 +34,6 @@ class Cell:
         """What is below the code."""
         return self.box.locator(".jp-OutputArea-output")
 
-    def wait(self) -> None:
-        """Wait until it has a number, as a cell has that has run."""
-        expect(self.box.locator(".jp-InputPrompt")).to_have_text(_DONE)
-
     def fault(self) -> str | None:
         """What went wrong in it, if anything did."""
         red = self.box.locator(_RED)
@@ -66,9 +62,9 @@ class OpenNotebook:
         page.on("pageerror", lambda error: self._complaints.append(f"uncaught: {error}"))
         page.goto(address)
         # Not until the kernel has started: before that, `Run All Cells` asks which one to take.
-        is_ready = page.get_by_text("Python 3 (ipykernel) | Idle")
+        self._is_idle = page.get_by_text("Python 3 (ipykernel) | Idle")
         refusal = page.get_by_role("dialog")
-        is_ready.or_(refusal).first.wait_for()
+        self._is_idle.or_(refusal).first.wait_for()
         assert not refusal.is_visible(), refusal.text_content()
 
     @property
@@ -91,12 +87,22 @@ class OpenNotebook:
     def run(self, cell: Cell) -> None:
         """Run a cell, and wait until it has run."""
         self.begin(cell)
-        cell.wait()
+        self.wait(cell)
 
     def begin(self, cell: Cell) -> None:
         """Run a cell with the keyboard, and do not wait for it."""
-        cell.box.locator(".jp-InputArea-editor").click()
-        self.page.keyboard.press("Control+Enter")
+        editor = cell.box.get_by_role("textbox")
+        editor.click()
+        expect(editor).to_be_focused()
+        editor.press("Control+Enter")
+
+    def wait(self, cell: Cell) -> None:
+        """Wait until a cell has run, and the kernel is ready for the next one.
+
+        After an error it is not at once: what it has been sent until then it does not run.
+        """
+        expect(cell.box.locator(".jp-InputPrompt")).to_have_text(_DONE)
+        self._is_idle.wait_for()
 
     def stop(self) -> None:
         """Press the button that interrupts the kernel."""

@@ -170,7 +170,7 @@ def test_the_stop_button_ends_a_cell_that_waits_and_the_kernel_goes_on(
         stoppable.begin(cell)
         expect(cell.output.first).to_have_text("it waits\n")
         stoppable.stop()
-        cell.wait()
+        stoppable.wait(cell)
         assert cell.fault() == f"cell {cell.number}: KeyboardInterrupt:"
     stoppable.run(afterwards)
     expect(afterwards.output).to_have_text("('0 s were enough', 600.0)")
@@ -183,6 +183,7 @@ def test_the_dashboard_names_a_deadlock_for_as_long_as_it_lasts(stoppable: OpenN
     stoppable.begin(deadlock)
     expect(alarm).to_contain_text("service -> service")
     stoppable.stop()
+    stoppable.wait(deadlock)
     expect(alarm).to_have_count(0)
     stoppable.run(afterwards)
 
