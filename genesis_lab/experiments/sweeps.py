@@ -221,21 +221,24 @@ def _run(
     """Run the missing trials, and have each of them kept as soon as it is finished."""
     finished: SimpleQueue[_Numbered] = SimpleQueue()
     submitted: list[Future[dict[str, Any]]] = []
-    kept = 0
+    awaited = set(missing)
+
+    def keep_next() -> None:
+        number, future = finished.get()
+        keep(number, _values(trials[number], future))
+        awaited.remove(number)
+
     try:
         with _own_or_given(executor, workers) as pool:
-            while kept < len(missing):
-                if len(submitted) < len(missing):
-                    number = missing[len(submitted)]
-                    future = pool.submit(trials[number].run)
-                    submitted.append(future)
-                    future.add_done_callback(partial(_put, finished, number))
-                # All are submitted first; but some executors are done at once, and each trial is
-                # kept before the next one is run.
-                while len(submitted) == len(missing) > kept or not finished.empty():
-                    number, future = finished.get()
-                    keep(number, _values(trials[number], future))
-                    kept += 1
+            for number in missing:
+                future = pool.submit(trials[number].run)
+                submitted.append(future)
+                future.add_done_callback(partial(_put, finished, number))
+                # Some executors are done at once: each trial is kept before the next one is run.
+                while not finished.empty():
+                    keep_next()
+            while awaited:
+                keep_next()
     except BaseException:
         wait([future for future in submitted if not future.cancel()])
         _keep_finished(finished, keep)
