@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pandas as pd
 import pytest
@@ -73,6 +74,24 @@ def test_effect_has_its_unit_its_interval_and_its_words(
     changes: dict[str, object], expected: str
 ) -> None:
     assert row(**changes)[2] == expected
+
+
+@pytest.mark.parametrize("unit", ["", math.nan, None])
+def test_share_has_no_unit_also_when_it_comes_from_a_file(unit: object) -> None:
+    _, _, measured, *_ = row(effect=0.25, low=0.2, high=0.3, unit=unit)
+    assert measured == f"0.25 [0.2, 0.3] {ROW['measured']}"
+
+
+def test_columns_stand_apart_when_letters_are_made_of_pixels() -> None:
+    ax = plot_scoreboard(CLAIMS.assign(claim="A slow component no longer holds up the others."))
+    for dpi in (100, 300):
+        figure_of(ax).set_dpi(dpi)
+        figure_of(ax).draw_without_rendering()
+        boxes = [text.get_window_extent() for text in ax.texts]
+        edges = sorted({round(box.x0) for box in boxes})
+        for left, right in pairwise(edges):
+            ends = max(box.x1 for box in boxes if round(box.x0) == left)
+            assert (right - ends) / dpi * 25.4 > 1.0  # mm
 
 
 def test_effect_may_do_without_words() -> None:
