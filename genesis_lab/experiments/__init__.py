@@ -6,7 +6,8 @@ From the bottom up:
 - `claims`: what the original design claims, and what a verdict is
 - `experiment`: what an experiment consists of
 - `storage`: finished trials on disk; `sweeps`: many trials on many processors
-- `deadlocks`, `effects`, `tables`: what several experiments measure, compare and write alike
+- `deadlocks`, `roles`, `effects`, `tables`, `drawings`: what several experiments measure, compare,
+  write and draw alike
 - one module per experiment, by its name
 
 `EXPERIMENTS` is what can be run, and `load_experiment` gets one by name. A new experiment is one

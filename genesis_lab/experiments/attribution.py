@@ -18,6 +18,7 @@ from genesis_lab import analysis, plots
 from genesis_lab.experiments import EXPERIMENTS, circular, recursive
 from genesis_lab.experiments.claims import Verdict
 from genesis_lab.experiments.deadlocks import measure_deadlocks
+from genesis_lab.experiments.drawings import means
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
 from genesis_lab.experiments.tables import interval_columns
 from genesis_lab.experiments.trials import Condition, grid
@@ -187,12 +188,12 @@ def verdicts(_trials: pd.DataFrame) -> Iterator[Verdict]:
 
 def drawings(trials: pd.DataFrame, _traces: Traces) -> Iterator[Drawing]:
     """A matrix per workload: how each combination ends."""
-    latency = analysis.mean_intervals(_with_delivery(trials), "latency", by=_CELL)
+    latency = means(_with_delivery(trials), "latency", by=_CELL)
     ended = cells(trials)
     changes = single_changes(ended).set_index(["workload", "factor"])
     cured, deadlocked = changes["cured"].to_dict(), changes["deadlocked"].to_dict()
     old = ended[ended["delivery"] == _DELIVERIES["synchronous"]].set_index("workload")["verdict"]
-    shown = _factorial(ended).merge(latency.rename(columns={"mean": "latency"}), on=_CELL)
+    shown = _factorial(ended).merge(latency, on=_CELL)
     for workload, matrix in shown.groupby("workload"):
         yield Drawing(
             name=f"matrix-{str(workload).replace(', ', '-').replace(' ', '-')}",

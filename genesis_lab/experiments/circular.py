@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from genesis_lab import analysis, plots
+from genesis_lab import analysis
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Verdict
 from genesis_lab.experiments.deadlocks import (
@@ -18,8 +18,9 @@ from genesis_lab.experiments.deadlocks import (
     under_longest_timeout,
     worst,
 )
+from genesis_lab.experiments.drawings import draw_measure
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
-from genesis_lab.experiments.tables import interval_columns
+from genesis_lab.experiments.tables import table_of_means
 from genesis_lab.experiments.trials import Condition, admission_named, grid
 from genesis_lab.workloads.durations import Exponential
 from genesis_lab.workloads.scripted import (
@@ -66,14 +67,13 @@ def scenario(*, ring: int, admission: str, timeout: float | None) -> System:
 def summary(trials: pd.DataFrame) -> pd.DataFrame:
     """A row per architecture, admission and timeout, over all sizes of the ring."""
     by = ["architecture", "admission", "timeout"]
-    intervals = analysis.mean_intervals(trials, ["latency", "held", "lost"], by=by)
     labels = {
         "latency": "time to answer [s]",
         "held": "longest deadlock [s]",
         "lost": "requests without answer",
     }
     fates = trials.groupby(by, dropna=False, sort=False)["fate"].agg(worst).rename("deadlock")
-    return interval_columns(intervals, labels, by=by).merge(fates.reset_index(), on=by)
+    return table_of_means(trials, labels, by=by).merge(fates.reset_index(), on=by)
 
 
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
@@ -102,24 +102,19 @@ def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
 
 def drawings(trials: pd.DataFrame, traces: Traces) -> Iterator[Drawing]:
     """The time to an answer by the size of the ring, and single rings in detail."""
-    latency = analysis.mean_intervals(
-        under_longest_timeout(trials), "latency", by=["architecture", "admission", "ring"]
-    ).rename(columns={"mean": "latency"})
-    yield Drawing(
+    yield draw_measure(
+        under_longest_timeout(trials),
+        "latency",
+        series=["architecture", "admission"],
+        against="ring",
+        xlabel="components in the ring",
+        ylabel="time to answer [s]",
+        xscale="log2",
+        yscale="log",
         name="latency",
         caption="How long the client waits for the ring's answer: for ever on the old bus, for the "
         "whole timeout where a deadlock is masked, for the work alone where none forms or the "
         "request that would close it is refused.",
-        axes=plots.plot_measure(
-            latency,
-            x="ring",
-            y="latency",
-            xlabel="components in the ring",
-            ylabel="time to answer [s]",
-            xscale="log2",
-            yscale="log",
-        ),
-        data=latency,
     )
     yield from drawings_of_deadlocks(traces, graph_of="old-bus")
 

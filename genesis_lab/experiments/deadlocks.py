@@ -8,6 +8,7 @@ import pandas as pd
 
 from genesis_lab import plots
 from genesis_lab.experiments.claims import Judgement
+from genesis_lab.experiments.drawings import draw_timeline
 from genesis_lab.experiments.experiment import Drawing, Traces
 from genesis_lab.experiments.trials import TrialResult
 from genesis_lab.recording import Trace
@@ -101,21 +102,12 @@ def drawings_of_deadlocks(traces: Traces, *, graph_of: str) -> Iterator[Drawing]
     for name, trace in traces.items():
         bus, fate = trace.manifest.architecture, fate_of(trace)
         end = _end(trace) * _MARGINS.get(fate, _MARGIN)
-        yield Drawing(
+        yield draw_timeline(
+            trace,
+            start=0.0,
+            end=end,
             name=f"timeline-{name}",
             caption=f"What each component does on the {bus} bus ({name}): {_BECAME[fate]}.",
-            axes=plots.plot_timeline(
-                trace.requests,
-                trace.deliveries,
-                events=trace.events,
-                deadlocks=trace.deadlocks,
-                start=0.0,
-                end=end,
-            ),
-            data=plots.timeline_segments(
-                trace.requests, trace.deliveries, events=trace.events, start=0.0, end=end
-            ),
-            trace=trace,
         )
     trace = traces[graph_of]
     yield Drawing(

@@ -16,9 +16,10 @@ import pandas as pd
 from genesis_lab import analysis, plots
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Judgement, Verdict
+from genesis_lab.experiments.drawings import draw_measure, means
 from genesis_lab.experiments.effects import paired_ratio
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
-from genesis_lab.experiments.tables import interval_columns
+from genesis_lab.experiments.tables import table_of_means
 from genesis_lab.experiments.trials import Condition, TrialResult, grid
 from genesis_lab.workloads.arrivals import Publisher, Recorded
 from genesis_lab.workloads.durations import Exponential
@@ -80,7 +81,7 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
         "delivery": "subscriber is done after [s]",
         "last": "all are done after [s]",
     }
-    return interval_columns(analysis.mean_intervals(trials, list(labels), by=_BY), labels, by=_BY)
+    return table_of_means(trials, labels, by=_BY)
 
 
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
@@ -120,7 +121,7 @@ def _judge(sooner: float, hybrid: "pd.Series[float]", awaited: "pd.Series[float]
 
 def drawings(trials: pd.DataFrame, _traces: Traces) -> Iterator[Drawing]:
     """What emitter and subscribers wait for, against the number of subscribers."""
-    emit = _means(trials, "emit").rename(columns={"emit": "latency"})
+    emit = means(trials, "emit", by=_BY, called="latency")
     yield Drawing(
         name="emitter",
         caption="How long an event holds its emitter: for all subscribers one after another on the "
@@ -129,26 +130,18 @@ def drawings(trials: pd.DataFrame, _traces: Traces) -> Iterator[Drawing]:
         axes=plots.plot_fan_out(emit),
         data=emit,
     )
-    last = _means(trials, "last")
-    yield Drawing(
+    yield draw_measure(
+        trials,
+        "last",
+        against="subscribers",
+        xlabel="subscribers",
+        ylabel="all are done after [s]",
+        xscale="log2",
+        yscale="log",
         name="last",
         caption="When the last subscriber has handled an event: the time grows with their number "
         "on the old bus, and with its logarithm where they work side by side, awaited or not.",
-        axes=plots.plot_measure(
-            last,
-            x="subscribers",
-            y="last",
-            xlabel="subscribers",
-            ylabel="all are done after [s]",
-            xscale="log2",
-            yscale="log",
-        ),
-        data=last,
     )
-
-
-def _means(trials: pd.DataFrame, measure: str) -> pd.DataFrame:
-    return analysis.mean_intervals(trials, measure, by=_BY).rename(columns={"mean": measure})
 
 
 EXPERIMENT = Experiment(

@@ -17,8 +17,10 @@ from genesis_lab import analysis, plots
 from genesis_lab.buses import ARCHITECTURES, Bus
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Judgement, Verdict
+from genesis_lab.experiments.drawings import draw_measure
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
-from genesis_lab.experiments.tables import interval_columns
+from genesis_lab.experiments.roles import roles_of
+from genesis_lab.experiments.tables import table_of_means
 from genesis_lab.experiments.trials import Condition, TrialResult, grid
 from genesis_lab.recording import Trace
 from genesis_lab.workloads.arrivals import Ask, OpenLoop, Poisson, Publisher
@@ -135,7 +137,7 @@ def measure(result: TrialResult) -> Mapping[str, Any]:
     """
     assert isinstance(result.scenario, Neighbours), "the workload knows what it sends"
     requests, deliveries = result.trace.requests, result.trace.deliveries
-    asked, told = _roles(requests), _roles(deliveries)
+    asked, told = roles_of(requests), roles_of(deliveries)
     answered = (requests["outcome"] == "answered").groupby(asked).mean()
     handled = (deliveries["outcome"] == "handled").groupby(told).mean()
     work = analysis.wasted_work(requests)
@@ -154,15 +156,6 @@ def measure(result: TrialResult) -> Mapping[str, Any]:
     }
 
 
-def _roles(messages: pd.DataFrame) -> "pd.Series[str]":
-    """What each message's target is: `other`, `failing`, `strict` or `lenient`."""
-    return messages["target"].map(_first_word).astype("str")
-
-
-def _first_word(name: str) -> str:
-    return name.partition(" ")[0]
-
-
 def ended_once(trace: Trace) -> int:
     """How many requests and deliveries have exactly one row, and an outcome in it."""
     rows = pd.concat([trace.requests[["id", "outcome"]], trace.deliveries[["id", "outcome"]]])
@@ -173,8 +166,7 @@ def ended_once(trace: Trace) -> int:
 def summary(trials: pd.DataFrame) -> pd.DataFrame:
     """A row per condition."""
     by = ["architecture", "failure_rate"]
-    table = interval_columns(analysis.mean_intervals(trials, list(_LABELS), by=by), _LABELS, by=by)
-    return table.rename(columns={"failure_rate": "failure rate"})
+    return table_of_means(trials, _LABELS, by=by).rename(columns={"failure_rate": "failure rate"})
 
 
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
@@ -253,17 +245,21 @@ def drawings(trials: pd.DataFrame, traces: Traces) -> Iterator[Drawing]:
         data=outcomes,
         trace=trace,
     )
-    yield _drawing(
+    yield draw_measure(
         trials,
         "strict_answered",
+        against="failure_rate",
+        xlabel="failure rate of the failing components",
         name="dependents",
         ylabel="dependent's requests answered",
         caption="The share of its own requests that a dependent answers, if it passes on the "
         "failures of what it asks: on no architecture does the bus make up for them.",
     )
-    yield _drawing(
+    yield draw_measure(
         trials,
         "request_p99",
+        against="failure_rate",
+        xlabel="failure rate of the failing components",
         name="latency",
         ylabel="p99 latency of requests to others [s]",
         caption="What clients of the others wait for: the same at each failure rate. The old bus "
@@ -273,24 +269,9 @@ def drawings(trials: pd.DataFrame, traces: Traces) -> Iterator[Drawing]:
 
 def _outcomes(trace: Trace) -> pd.DataFrame:
     """How many requests to components of each kind ended in which way."""
-    requests = trace.requests.assign(condition=_roles(trace.requests))
+    requests = trace.requests.assign(condition=roles_of(trace.requests))
     table = analysis.outcome_table(requests, by="condition")
     return table[table["count"] > 0].reset_index(drop=True)
-
-
-def _drawing(
-    trials: pd.DataFrame, measure: str, *, name: str, ylabel: str, caption: str
-) -> Drawing:
-    means = analysis.mean_intervals(trials, measure, by=["architecture", "failure_rate"])
-    means = means.rename(columns={"mean": measure})
-    axes = plots.plot_measure(
-        means,
-        x="failure_rate",
-        y=measure,
-        xlabel="failure rate of the failing components",
-        ylabel=ylabel,
-    )
-    return Drawing(name=name, caption=caption, axes=axes, data=means)
 
 
 EXPERIMENT = Experiment(

@@ -23,9 +23,10 @@ import pandas as pd
 from genesis_lab import analysis, plots
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Judgement, Verdict
+from genesis_lab.experiments.drawings import draw_measure, means
 from genesis_lab.experiments.effects import Ratio, paired_ratio
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
-from genesis_lab.experiments.tables import interval_columns
+from genesis_lab.experiments.tables import table_of_means
 from genesis_lab.experiments.trials import Condition, TrialResult
 from genesis_lab.workloads.arrivals import Ask, OpenLoop, Poisson, Requester
 from genesis_lab.workloads.durations import Exponential
@@ -141,8 +142,7 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
         "offered": "offered [1/s]",
         "throughput": "throughput [1/s]",
     }
-    intervals = analysis.mean_intervals(_in_the_long_run(trials), list(labels), by=_BY)
-    table = interval_columns(intervals, labels, by=_BY)
+    table = table_of_means(_in_the_long_run(trials), labels, by=_BY)
     theory = pd.DataFrame(_theory(*row) for row in table[_BY[:3]].itertuples(index=False))
     for name in _PERCENTILES:
         table.insert(list(table).index(f"{name} [s]"), f"{name}, theory [s]", theory[name])
@@ -209,21 +209,16 @@ def drawings(trials: pd.DataFrame, traces: Traces) -> Iterator[Drawing]:
     """Latency and throughput against utilisation, and all percentiles at one utilisation."""
     several = trials[(trials["servers"] == SERVERS) & ~trials["sender_waits"]]
     yield _latency(several)
-    throughput = analysis.mean_intervals(several, "throughput", by=["architecture", "utilisation"])
-    throughput = throughput.rename(columns={"mean": "throughput"})
-    yield Drawing(
+    yield draw_measure(
+        several,
+        "throughput",
+        against="utilisation",
+        xlabel="utilisation offered",
+        ylabel="throughput [1/s]",
         name="throughput",
         caption=f"What {SERVERS} servers answer, against what each is offered: the old bus stops "
         f"at what one server can do, which is a utilisation of {1 / SERVERS:g}; the others go on "
         "until every server is busy.",
-        axes=plots.plot_measure(
-            throughput,
-            x="utilisation",
-            y="throughput",
-            xlabel="utilisation offered",
-            ylabel="throughput [1/s]",
-        ),
-        data=throughput,
     )
     requests = pd.concat(
         trace.requests.assign(architecture=architecture) for architecture, trace in traces.items()
@@ -243,9 +238,12 @@ def drawings(trials: pd.DataFrame, traces: Traces) -> Iterator[Drawing]:
 def _latency(several: pd.DataFrame) -> Drawing:
     """The 95th percentile of latency, beside theory for both kinds of queues."""
     # Not the 99th one: of a queue that is nearly full, it is made of bursts that come too rarely.
-    measured = analysis.mean_intervals(
-        several[~several["saturated"]], "p95", by=["architecture", "utilisation"]
-    ).rename(columns={"mean": "latency"})
+    measured = means(
+        several[~several["saturated"]],
+        "p95",
+        by=["architecture", "utilisation"],
+        called="latency",
+    )
     theory = analysis.theory_curve(np.linspace(0.02, 0.98, 49), mean_service=SERVICE.mean)
     each = pd.DataFrame({"utilisation": theory["utilisation"], "latency": theory["p95"]})
     together = each.assign(utilisation=each["utilisation"] / SERVERS)

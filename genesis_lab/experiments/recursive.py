@@ -16,7 +16,8 @@ from typing import Any
 
 import pandas as pd
 
-from genesis_lab import analysis, plots
+from genesis_lab import analysis
+from genesis_lab.buses import ARCHITECTURES
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Verdict
 from genesis_lab.experiments.deadlocks import (
@@ -26,8 +27,9 @@ from genesis_lab.experiments.deadlocks import (
     under_longest_timeout,
     worst,
 )
+from genesis_lab.experiments.drawings import draw_measure
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
-from genesis_lab.experiments.tables import interval_columns
+from genesis_lab.experiments.tables import table_of_means
 from genesis_lab.experiments.trials import Condition, TrialResult, admission_named, grid
 from genesis_lab.workloads.durations import Exponential
 from genesis_lab.workloads.scripted import (
@@ -49,13 +51,7 @@ _WORK = WaitRandom(Exponential(0.01))
 def conditions(quick: bool) -> list[Condition]:
     """Architecture x shape x admission x timeout."""
     return grid(
-        architecture=[
-            "synchronous",
-            "synchronous-component",
-            "hybrid",
-            "hybrid-awaited",
-            "hybrid-raise",
-        ],
+        architecture=ARCHITECTURES,
         shape=SHAPES,
         admission=["serial", "call_chain", "re_entrant"],
         timeout=[1.0] if quick else [0.5, 1.0, 5.0],
@@ -106,7 +102,6 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
     """
     by = ["shape", "architecture", "admission"]
     shown = under_longest_timeout(trials)
-    intervals = analysis.mean_intervals(shown, ["latency", "held", "lost", "returned"], by=by)
     labels = {
         "latency": "time to answer [s]",
         "held": "longest deadlock [s]",
@@ -114,7 +109,7 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
         "returned": "events back at their emitter",
     }
     fates = shown.groupby(by, sort=False)["fate"].agg(worst).rename("deadlock").reset_index()
-    return interval_columns(intervals, labels, by=by).merge(fates, on=by)
+    return table_of_means(shown, labels, by=by).merge(fates, on=by)
 
 
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
@@ -155,24 +150,19 @@ def drawings(trials: pd.DataFrame, traces: Traces) -> Iterator[Drawing]:
         (trials["shape"] == "call back, ask")
         & trials["architecture"].isin(["hybrid", "hybrid-awaited"])
     ]
-    latency = analysis.mean_intervals(
-        shown, "latency", by=["architecture", "admission", "timeout"]
-    ).rename(columns={"mean": "latency"})
-    yield Drawing(
+    yield draw_measure(
+        shown,
+        "latency",
+        series=["architecture", "admission"],
+        against="timeout",
+        xlabel="timeout [s]",
+        ylabel="time to answer [s]",
+        yscale="log",
         name="latency",
         caption="How long the client waits for a publisher that asks a subscriber which calls it "
         "back. One message at a time costs the timeout, whether or not the publisher waits for its "
         "subscribers. Call-chain admission helps only where it does: else what a subscriber does "
         "is of a chain of its own.",
-        axes=plots.plot_measure(
-            latency,
-            x="timeout",
-            y="latency",
-            xlabel="timeout [s]",
-            ylabel="time to answer [s]",
-            yscale="log",
-        ),
-        data=latency,
     )
     yield from drawings_of_deadlocks(traces, graph_of="call-chain")
 

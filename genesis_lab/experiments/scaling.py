@@ -16,9 +16,10 @@ import pandas as pd
 from genesis_lab import analysis, plots
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Judgement, Verdict
+from genesis_lab.experiments.drawings import draw_measure, means
 from genesis_lab.experiments.effects import Ratio, paired_ratio
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
-from genesis_lab.experiments.tables import interval_columns
+from genesis_lab.experiments.tables import table_of_means
 from genesis_lab.experiments.trials import Condition, TrialResult, grid
 from genesis_lab.workloads.arrivals import Ask, ClosedLoop
 from genesis_lab.workloads.durations import Exponential
@@ -78,14 +79,13 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
         "share": "share of the ideal throughput",
         "latency": "mean latency [s]",
     }
-    return interval_columns(_means(trials, *labels), labels, by=_BY)
+    return table_of_means(_with_share(trials), labels, by=_BY)
 
 
-def _means(trials: pd.DataFrame, *measures: str) -> pd.DataFrame:
-    """Means over replicates; `share` is that of what clients ask for who never wait for another."""
+def _with_share(trials: pd.DataFrame) -> pd.DataFrame:
+    """And `share`: of what clients ask for who never wait for another."""
     ideal = trials["components"] / (SERVICE.mean + THINK.mean)
-    with_share = trials.assign(share=trials["throughput"] / ideal)
-    return analysis.mean_intervals(with_share, list(measures), by=_BY)
+    return trials.assign(share=trials["throughput"] / ideal)
 
 
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
@@ -93,8 +93,8 @@ def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
     most = trials[trials["components"] == trials["components"].max()]
     more = paired_ratio(most, "throughput", of="hybrid", to="synchronous")
     shares = {
-        row["architecture"]: Ratio(size=row["mean"], low=row["low"], high=row["high"])
-        for row in _means(most, "share").to_dict("records")
+        row["architecture"]: Ratio(size=row["share"], low=row["low"], high=row["high"])
+        for row in means(_with_share(most), "share", by=_BY).to_dict("records")
     }
     latency = most.groupby("architecture")["latency"].mean()
     yield Verdict(
@@ -123,7 +123,7 @@ def _judge(share: Ratio, more: Ratio) -> Judgement:
 
 def drawings(trials: pd.DataFrame, _traces: Traces) -> Iterator[Drawing]:
     """Throughput and latency against the number of components."""
-    throughput = _means(trials, "throughput").rename(columns={"mean": "throughput"})
+    throughput = means(trials, "throughput", by=_BY)
     yield Drawing(
         name="throughput",
         caption="Requests answered per second of virtual time, by components that each have a "
@@ -133,21 +133,17 @@ def drawings(trials: pd.DataFrame, _traces: Traces) -> Iterator[Drawing]:
         axes=plots.plot_scaling(throughput),
         data=throughput,
     )
-    latency = _means(trials, "latency").rename(columns={"mean": "latency"})
-    yield Drawing(
+    yield draw_measure(
+        trials,
+        "latency",
+        against="components",
+        xlabel="components",
+        ylabel="mean latency [s]",
+        xscale="log2",
+        yscale="log",
         name="latency",
         caption="Mean latency against the number of components: on the old bus each client waits "
         "for all the others, on the others for none.",
-        axes=plots.plot_measure(
-            latency,
-            x="components",
-            y="latency",
-            xlabel="components",
-            ylabel="mean latency [s]",
-            xscale="log2",
-            yscale="log",
-        ),
-        data=latency,
     )
 
 

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genesis_lab import analysis, plots
+from genesis_lab import analysis
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Judgement, Verdict
+from genesis_lab.experiments.drawings import draw_measure
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
-from genesis_lab.experiments.tables import interval_columns
+from genesis_lab.experiments.roles import roles_of
+from genesis_lab.experiments.tables import table_of_means
 from genesis_lab.experiments.trials import Condition, TrialResult, grid
 from genesis_lab.workloads.arrivals import Ask, OpenLoop, Poisson, Publisher
 from genesis_lab.workloads.durations import Exponential
@@ -121,7 +123,7 @@ def measure(result: TrialResult) -> Mapping[str, Any]:
     """
     trace = result.trace
     requests = trace.requests[trace.requests["source"] == "client"]
-    asked, told = _roles(requests), _roles(trace.deliveries)
+    asked, told = roles_of(requests), roles_of(trace.deliveries)
     latencies = analysis.latencies(requests)
     of_others = latencies[asked == "other"]
     heard = analysis.latencies(trace.deliveries)[told == "other"]
@@ -140,21 +142,12 @@ def measure(result: TrialResult) -> Mapping[str, Any]:
     }
 
 
-def _roles(messages: pd.DataFrame) -> "pd.Series[str]":
-    """What each message's target is: `other`, `slow` or `dependent`."""
-    return messages["target"].map(_first_word).astype("str")
-
-
-def _first_word(name: str) -> str:
-    return name.partition(" ")[0]
-
-
 def summary(trials: pd.DataFrame) -> pd.DataFrame:
     """A row per condition."""
     by = ["architecture", *_SYSTEM, "slowness"]
-    return interval_columns(
-        analysis.mean_intervals(trials, list(_LABELS), by=by), _LABELS, by=by
-    ).rename(columns={"slow": "slow ones", "event_rate": "events [1/s]"})
+    return table_of_means(trials, _LABELS, by=by).rename(
+        columns={"slow": "slow ones", "event_rate": "events [1/s]"}
+    )
 
 
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
@@ -225,49 +218,44 @@ def drawings(trials: pd.DataFrame, _traces: Traces) -> Iterator[Drawing]:
     most = trials[trials["components"] == trials["components"].max()]
     shown = most[most["slow"] == most["slow"].max()]
     slow = f"{shown['slow'].max()} of {shown['components'].max()} components"
-    yield _drawing(
+    yield draw_measure(
         shown,
         "request_p99",
+        against="slowness",
+        xlabel="how many times slower the slow ones are",
+        xscale="log2",
+        yscale="log",
         name="requests",
         ylabel="p99 latency of requests to others [s]",
         caption=f"What clients of the others wait for when {slow} are slower: the old bus has them "
         "wait for the slow ones, too; on the rest their latency is what it was.",
     )
-    yield _drawing(
+    yield draw_measure(
         shown,
         "delivery_p99",
+        against="slowness",
+        xlabel="how many times slower the slow ones are",
+        xscale="log2",
+        yscale="log",
         name="events",
         ylabel="p99 latency of events at others [s]",
         caption=f"When an event has reached the others, if {slow} are slower: later wherever the "
         "publisher waits for its subscribers, be it side by side (awaited) or one after another. "
         "Only fire and forget keeps it as it was.",
     )
-    yield _drawing(
+    yield draw_measure(
         shown,
         "held",
+        against="slowness",
+        xlabel="how many times slower the slow ones are",
+        xscale="log2",
+        yscale="log",
         name="publisher",
         ylabel="publisher held per event [s]",
         caption=f"For how long an event holds its publisher, if {slow} are slower: for as long as "
         "its subscribers take together on the old bus, for as long as the slowest of them takes "
         "where delivery is awaited, and not at all where it is fire and forget.",
     )
-
-
-def _drawing(
-    trials: pd.DataFrame, measure: str, *, name: str, ylabel: str, caption: str
-) -> Drawing:
-    means = analysis.mean_intervals(trials, measure, by=["architecture", "slowness"])
-    means = means.rename(columns={"mean": measure})
-    axes = plots.plot_measure(
-        means,
-        x="slowness",
-        y=measure,
-        xlabel="how many times slower the slow ones are",
-        ylabel=ylabel,
-        xscale="log2",
-        yscale="log",
-    )
-    return Drawing(name=name, caption=caption, axes=axes, data=means)
 
 
 EXPERIMENT = Experiment(

@@ -9,7 +9,24 @@ from math import isinf, isnan
 
 import pandas as pd
 
+from genesis_lab import analysis
+
 _LOW, _HIGH = " low", " high"
+
+
+def table_of_means(
+    trials: pd.DataFrame, labels: Mapping[str, str], *, by: Sequence[str]
+) -> pd.DataFrame:
+    """A row per condition, with the mean of each measure over replicates, and its interval.
+
+    Parameters
+    ----------
+    trials
+        A row each.
+    labels, by
+        As of `interval_columns`.
+    """
+    return interval_columns(analysis.mean_intervals(trials, list(labels), by=by), labels, by=by)
 
 
 def interval_columns(

@@ -22,7 +22,7 @@ from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Judgement, Verdict
 from genesis_lab.experiments.deadlocks import measure_deadlocks
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
-from genesis_lab.experiments.tables import interval_columns
+from genesis_lab.experiments.tables import table_of_means
 from genesis_lab.experiments.trials import Condition, TrialResult, grid
 from genesis_lab.workloads.arrivals import Ask, OpenLoop, Poisson
 from genesis_lab.workloads.durations import Exponential
@@ -122,9 +122,9 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
     """A row per utilisation and timeout."""
     by = ["utilisation", "ratio"]
     labels = {"given_up": "share given up", "held": "deadlock held [service times]"}
-    return interval_columns(
-        analysis.mean_intervals(_in_service_times(trials), list(labels), by=by), labels, by=by
-    ).rename(columns={"ratio": "timeout [service times]"})
+    return table_of_means(_in_service_times(trials), labels, by=by).rename(
+        columns={"ratio": "timeout [service times]"}
+    )
 
 
 def _in_service_times(trials: pd.DataFrame) -> pd.DataFrame:

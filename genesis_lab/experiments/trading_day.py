@@ -17,12 +17,14 @@ import numpy as np
 import pandas as pd
 
 from genesis_lab import analysis, plots
+from genesis_lab.buses import ARCHITECTURES
 from genesis_lab.errors import LabError
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Judgement, Verdict
 from genesis_lab.experiments.deadlocks import fate_of, judge_by_admission, worst
+from genesis_lab.experiments.drawings import draw_timeline, means
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
-from genesis_lab.experiments.tables import as_text, interval_columns
+from genesis_lab.experiments.tables import as_text, table_of_means
 from genesis_lab.experiments.trials import Condition, TrialResult, admission_named, grid
 from genesis_lab.recording import Trace
 from genesis_lab.workloads.genesis import GenesisSettings
@@ -104,13 +106,7 @@ def sample_ticks(name: str = SAMPLE) -> Path:
 def conditions(quick: bool) -> list[Condition]:
     """Architecture x admission, on the whole sample or on its first half minute."""
     return grid(
-        architecture=[
-            "synchronous",
-            "synchronous-component",
-            "hybrid",
-            "hybrid-awaited",
-            "hybrid-raise",
-        ],
+        architecture=ARCHITECTURES,
         admission=["serial", "call_chain"],
         sample=[SAMPLE],
         until=[_BEGINNING if quick else None],
@@ -302,7 +298,6 @@ def _rows(measured: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
 def summary(trials: pd.DataFrame) -> pd.DataFrame:
     """A row per architecture and admission."""
     labels = {name: _LABELS[name] for name in _SUMMED_UP}
-    intervals = analysis.mean_intervals(trials, _SUMMED_UP, by=_BY)
     groups = trials.groupby(_BY, sort=False)
     words = pd.DataFrame(
         {
@@ -312,7 +307,7 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
             _LABELS["reconciled"]: groups["reconciled"].all(),
         }
     )
-    return interval_columns(intervals, labels, by=_BY).merge(words.reset_index(), on=_BY)
+    return table_of_means(trials, labels, by=_BY).merge(words.reset_index(), on=_BY)
 
 
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
@@ -365,9 +360,7 @@ def drawings(trials: pd.DataFrame, traces: Traces) -> Iterator[Drawing]:
     """The ages of prices, and what happens at the first signal."""
     completed = trials.loc[_completed(trials), [*_BY, "price_ages"]].explode("price_ages")
     completed["probability"] = np.resize(_SHARES, len(completed))
-    ages = analysis.mean_intervals(completed, "price_ages", by=[*_BY, "probability"]).rename(
-        columns={"mean": "latency"}
-    )
+    ages = means(completed, "price_ages", by=[*_BY, "probability"], called="latency")
     axes = plots.plot_percentile_curve(ages)
     axes.set_ylabel("age of price at strategy [s]")
     yield Drawing(
@@ -386,22 +379,13 @@ def drawings(trials: pd.DataFrame, traces: Traces) -> Iterator[Drawing]:
 def timeline(name: str, trace: Trace) -> Drawing:
     """What each component does about the first signal."""
     start, end = telling_window(trace)
-    return Drawing(
+    return draw_timeline(
+        trace,
+        start=start,
+        end=end,
         name=f"timeline-{name}",
         caption=f"The first signal on the {trace.manifest.architecture} bus ({name}). In all of "
         f"the trial: {what_became_of(trace)}.",
-        axes=plots.plot_timeline(
-            trace.requests,
-            trace.deliveries,
-            events=trace.events,
-            deadlocks=trace.deadlocks,
-            start=start,
-            end=end,
-        ),
-        data=plots.timeline_segments(
-            trace.requests, trace.deliveries, events=trace.events, start=start, end=end
-        ),
-        trace=trace,
     )
 
 
