@@ -1,12 +1,12 @@
 """A laboratory at a glance, as HTML."""
 
 from collections.abc import Iterator, Mapping
-from html import escape
 
 from genesis_lab.buses import ComponentStatistics
 from genesis_lab.errors import as_cycle
 from genesis_lab.laboratory.snapshot import LabSnapshot
 from genesis_lab.messages import Outcome
+from genesis_lab.recording import display
 
 _SHOWN = 3
 """How many of the last errors are shown."""
@@ -14,12 +14,8 @@ _SHOWN = 3
 
 def as_html(lab: LabSnapshot) -> str:
     """A table of the facts, in whatever colours the page has."""
-    rows = (
-        f"<tr><th>{name}</th><td>{'<br>'.join(map(escape, values))}</td></tr>"
-        for name, values in _facts(lab)
-    )
-    title = escape(f"Live laboratory on {lab.architecture}, {lab.state}")
-    return f"<table><caption>{title}</caption>{''.join(rows)}</table>"
+    rows = [[name, "\n".join(values)] for name, values in _facts(lab)]
+    return display.table(f"Live laboratory on {lab.architecture}, {lab.state}", rows)
 
 
 def _facts(lab: LabSnapshot) -> Iterator[tuple[str, list[str]]]:

@@ -487,8 +487,10 @@ def test_a_lab_shows_itself_as_text_and_as_html(lab: gl.LiveLab) -> None:
     assert repr(lab) == "<LiveLab on hybrid, open: a, <b>; errors: 1>"
     html = lab._repr_html_()
     assert "<caption>Live laboratory on hybrid, open</caption>" in html
-    assert "<tr><th>requests</th><td>2 (1 answered, 1 failed)</td></tr>" in html
-    assert "<tr><th>deadlocks</th><td>0</td></tr>" in html
+    left = 'style="text-align: left"'
+    requests = f"<th {left}>requests</th><td {left}>2 (1 answered, 1 failed)</td>"
+    assert f"<tr>{requests}</tr>" in html
+    assert f"<tr><th {left}>deadlocks</th><td {left}>0</td></tr>" in html
     assert "&lt;b&gt;: 0 served, 0 waiting, 0 in the inbox" in html
     assert "failed on &#x27;ask&#x27; from &#x27;notebook&#x27;: ValueError: no" in html
 
