@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from genesis_lab import analysis
+from genesis_lab import analysis, plots
 from genesis_lab.buses import Bus
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Judgement, Verdict
@@ -217,15 +217,12 @@ def drawings(trials: pd.DataFrame, _traces: Traces) -> Iterator[Drawing]:
 
 def _plot_shares(shares: pd.DataFrame) -> "Axes":
     """A curve per utilisation."""
-    # Whoever only runs trials does not load matplotlib.
-    from genesis_lab.plots.series import Curve, draw_curves  # noqa: PLC0415
-    from genesis_lab.plots.style import Look  # noqa: PLC0415
-
+    color = plots.ARCHITECTURE_LOOKS["hybrid"].color
     styles = zip(("-", "--", ":"), ("o", "s", "^"), strict=True)
     curves = [
-        Curve(
+        plots.Curve(
             label=f"utilisation {utilisation:g}",
-            look=Look(color="#0072B2", linestyle=linestyle, marker=marker, hatch=""),
+            look=plots.Look(color=color, linestyle=linestyle, marker=marker, hatch=""),
             x=rows["ratio"].to_numpy(),
             y=rows["mean"].to_numpy(),
             low=rows["low"].to_numpy(),
@@ -235,7 +232,7 @@ def _plot_shares(shares: pd.DataFrame) -> "Axes":
             shares.groupby("utilisation"), styles, strict=False
         )
     ]
-    return draw_curves(
+    return plots.draw_curves(
         curves,
         xlabel="timeout [mean service times]",
         ylabel="share of healthy requests given up",

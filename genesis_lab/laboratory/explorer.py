@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from genesis_lab import plots
 from genesis_lab.buses import ARCHITECTURES, SynchronousBus
 from genesis_lab.laboratory.exploring import CLIENTS, Settings, cell, draw, explore, export, say
-from genesis_lab.plots.style import figure_of, paper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -202,6 +202,6 @@ def _text(html: str) -> str:
 
 def _as_svg(drawing: "Drawing") -> bytes:
     image = BytesIO()
-    with paper():
-        figure_of(drawing.axes).savefig(image, format="svg", metadata={"Date": None})
+    with plots.paper():
+        plots.figure_of(drawing.axes).savefig(image, format="svg", metadata={"Date": None})
     return image.getvalue()

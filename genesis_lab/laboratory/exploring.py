@@ -14,10 +14,10 @@ import pandas as pd
 
 from genesis_lab import analysis, plots
 from genesis_lab.errors import InvalidSetting
+from genesis_lab.experiments.drawings import draw_timeline
 from genesis_lab.experiments.experiment import Drawing
 from genesis_lab.experiments.trials import Condition, TrialResult, admission_named, grid, run_trial
 from genesis_lab.laboratory.page import as_duration
-from genesis_lab.plots.style import figure_of
 from genesis_lab.recording.manifest import replace_file
 from genesis_lab.workloads.durations import Exponential
 from genesis_lab.workloads.random_calls import Chain, RandomCalls
@@ -152,23 +152,17 @@ def draw(condition: Condition, result: TrialResult) -> Iterator[Drawing]:
 
 def _timeline(result: TrialResult) -> Drawing:
     """What components did around the first deadlock, or else when the first clients came."""
-    trace, requests = result.trace, result.trace.requests
+    trace = result.trace
     formed = trace.deadlocks["formed_at"].min()
-    start, end = _legible(requests["sent_at"], 0.0 if isnan(formed) else formed)
-    axes = plots.plot_timeline(
-        requests,
-        trace.deliveries,
-        deadlocks=trace.deadlocks,
+    start, end = _legible(trace.requests["sent_at"], 0.0 if isnan(formed) else formed)
+    return draw_timeline(
+        trace,
         start=start,
         end=end,
         ax=plots.new_axes(width=plots.TWO_COLUMNS, height=_WHOLE),
-    )
-    return Drawing(
         name="timeline",
         caption="What each component did "
         + ("when the first clients came." if isnan(formed) else "around the first deadlock."),
-        axes=axes,
-        data=requests[(requests["sent_at"] <= end) & ~(requests["finished_at"] < start)],
     )
 
 
@@ -267,6 +261,9 @@ def export(condition: Condition, result: TrialResult, folder: Path) -> list[Path
     provenance = plots.provenance_of(result.trace, **condition.parameters)
     for drawing in draw(condition, result):
         written += plots.save_figure(
-            figure_of(drawing.axes), folder / drawing.name, data=drawing.data, provenance=provenance
+            plots.figure_of(drawing.axes),
+            folder / drawing.name,
+            data=drawing.data,
+            provenance=provenance,
         )
     return written

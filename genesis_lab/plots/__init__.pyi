@@ -6,11 +6,12 @@ from .outcomes import plot_outcomes
 from .scaling import plot_fan_out, plot_scaling
 from .scoreboard import plot_scoreboard
 from .segments import timeline_segments
-from .series import plot_measure
+from .series import Curve, draw_curves, plot_measure
 from .style import (
     ARCHITECTURE_LOOKS,
     ONE_COLUMN,
     TWO_COLUMNS,
+    Look,
     add_legend,
     figure_of,
     new_axes,
@@ -29,10 +30,13 @@ __all__ = [
     "ONE_COLUMN",
     "TWO_COLUMNS",
     "ARCHITECTURE_LOOKS",
+    "Look",
     "series_look",
     "series_label",
     "plot_timeline",
     "plot_wait_for_graph",
+    "Curve",
+    "draw_curves",
     "plot_measure",
     "plot_percentile_curve",
     "plot_ecdf",
