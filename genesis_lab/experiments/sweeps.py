@@ -24,9 +24,6 @@ from genesis_lab.experiments.trials import Condition, run_trial
 
 T = TypeVar("T")
 
-_Numbered = tuple[int, "Future[dict[str, Any]]"]
-"""A future, and the number of its trial."""
-
 
 class TrialFailed(LabError):
     """A trial raised; the original exception is the `__cause__`."""
@@ -219,34 +216,35 @@ def _run(
     keep: Callable[[int, Mapping[str, Any]], None],
 ) -> None:
     """Run the missing trials, and have each of them kept as soon as it is finished."""
-    finished: SimpleQueue[_Numbered] = SimpleQueue()
-    submitted: list[Future[dict[str, Any]]] = []
-    awaited = set(missing)
+    finished: SimpleQueue[int] = SimpleQueue()
+    not_kept: dict[int, Future[dict[str, Any]]] = {}
 
     def keep_next() -> None:
-        number, future = finished.get()
-        keep(number, _values(trials[number], future))
-        awaited.remove(number)
+        number = finished.get()
+        keep(number, _values(trials[number], not_kept[number]))
+        del not_kept[number]
 
     try:
         with _own_or_given(executor, workers) as pool:
             for number in missing:
-                future = pool.submit(trials[number].run)
-                submitted.append(future)
-                future.add_done_callback(partial(_put, finished, number))
+                not_kept[number] = pool.submit(trials[number].run)
+                not_kept[number].add_done_callback(partial(_put, finished, number))
                 # Some executors are done at once: each trial is kept before the next one is run.
                 while not finished.empty():
                     keep_next()
-            while awaited:
+            while not_kept:
                 keep_next()
     except BaseException:
-        wait([future for future in submitted if not future.cancel()])
-        _keep_finished(finished, keep)
+        # One may have been interrupted while it was being kept: not the queue says what is left.
+        wait([future for future in not_kept.values() if not future.cancel()])
+        for number, future in not_kept.items():
+            if not future.cancelled() and future.exception() is None:
+                keep(number, future.result())
         raise
 
 
-def _put(finished: "SimpleQueue[_Numbered]", number: int, future: "Future[dict[str, Any]]") -> None:
-    finished.put((number, future))
+def _put(finished: "SimpleQueue[int]", number: int, _future: "Future[dict[str, Any]]") -> None:
+    finished.put(number)
 
 
 def _values(trial: Trial, future: "Future[dict[str, Any]]") -> dict[str, Any]:
@@ -254,16 +252,6 @@ def _values(trial: Trial, future: "Future[dict[str, Any]]") -> dict[str, Any]:
         return future.result()
     except Exception as error:
         raise TrialFailed(str(trial), f"{type(error).__name__}: {error}") from error
-
-
-def _keep_finished(
-    finished: "SimpleQueue[_Numbered]", keep: Callable[[int, Mapping[str, Any]], None]
-) -> None:
-    """Keep what was finished while the sweep was being ended."""
-    while not finished.empty():
-        number, future = finished.get()
-        if not future.cancelled() and future.exception() is None:
-            keep(number, future.result())
 
 
 @contextmanager

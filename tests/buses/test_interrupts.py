@@ -1,14 +1,10 @@
 """KeyboardInterrupt and SystemExit come out of a run as they are, and every record is closed."""
 
-import gc
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -17,23 +13,19 @@ import trio
 import genesis_lab as gl
 import genesis_lab.buses
 from tests.facts import Facts
+from tests.interrupts import Line, interrupt_at, interruptible, lines_of
 from tests.parts import Part, ask, asking, asks, raises, sleeps
 
 OURS = str(Path(genesis_lab.buses.__file__).parent)
-
-Line = tuple[str, int]
 
 # An interrupt between making a coroutine and awaiting it is not the fault of whoever made it.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Python's own handling of SIGINT, which a test runner's worker may have switched off."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-    gc.collect()  # what was never awaited is to be found here, and not in another test
+@pytest.fixture(name="interruptible")
+def _interruptible() -> Iterator[None]:
+    with interruptible():
+        yield
 
 
 async def kills(_part: Part, _data: Any) -> None:
@@ -140,36 +132,11 @@ async def run_a_bit_of_everything(architecture: str, facts: Facts) -> None:
         await bus.emit_event("news", None, "feed")
 
 
-@contextmanager
-def watching_our_lines(on_line: Callable[[Line], None]) -> Iterator[None]:
-    """Call back before each line of the buses' code is run."""
-
-    def trace(frame: FrameType, event: str, _argument: Any) -> Any:
-        if not frame.f_code.co_filename.startswith(OURS):
-            return None
-        if event == "line":
-            on_line((frame.f_code.co_filename, frame.f_lineno))
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        yield
-    finally:
-        sys.settrace(before)
-
-
-def interrupt_at(line: Line, architecture: str) -> str:
+def interrupted_at(line: Line, architecture: str) -> str:
     """What is wrong with a run that gets a signal when it first reaches a line; nothing: empty."""
-    facts, signals = Facts(), iter([signal.SIGINT])
-
-    def on_line(reached: Line) -> None:
-        if reached == line:
-            for number in signals:
-                signal.raise_signal(number)
-
+    facts = Facts()
     try:
-        with watching_our_lines(on_line):
+        with interrupt_at(line):
             gl.run(partial(run_a_bit_of_everything, architecture, facts))
     except KeyboardInterrupt:
         return what_is_wrong_with(facts)
@@ -193,12 +160,10 @@ def what_is_wrong_with(facts: Facts) -> str:
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("architecture", ["synchronous", "hybrid"])
 def test_a_signal_at_any_line_of_ours_comes_out_with_all_records_closed(architecture: str) -> None:
-    lines: dict[Line, None] = {}
-    with watching_our_lines(lines.setdefault):
-        gl.run(partial(run_a_bit_of_everything, architecture, Facts()))
+    lines = lines_of(OURS, lambda: gl.run(partial(run_a_bit_of_everything, architecture, Facts())))
     assert len(lines) > 100
     wrong = [
-        (Path(file).name, number, interrupt_at((file, number), architecture))
+        (Path(file).name, number, interrupted_at((file, number), architecture))
         for file, number in lines
     ]
     assert [what for what in wrong if what[-1]] == []

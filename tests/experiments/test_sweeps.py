@@ -5,7 +5,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -15,11 +16,15 @@ import duckdb
 import pandas as pd
 import pytest
 
+import genesis_lab.experiments
 from genesis_lab.errors import InvalidSetting
 from genesis_lab.experiments.experiment import Experiment
 from genesis_lab.experiments.storage import DamagedResult
 from genesis_lab.experiments.sweeps import InThisProcess, Trial, TrialFailed, plan, processes, sweep
 from genesis_lab.experiments.trials import Condition, TrialResult, run_trial
+from tests.interrupts import interrupt_at, interruptible, lines_of
+
+OURS = str(Path(genesis_lab.experiments.__file__).parent)
 
 # Workers find it by this name, whatever `tests` is elsewhere on their path.
 HERE = str(Path(__file__).parent)
@@ -229,6 +234,27 @@ def test_sweep_that_is_killed_or_interrupted_goes_on_where_it_was(
     frame = here(trials(12, log=str(log), takes=0.15), store)
     assert frame["seed"].tolist() == list(range(12))
     assert lines(log) == before + 12 - stored
+
+
+def test_interrupt_at_any_line_loses_no_trial_that_was_finished(tmp_path: Path) -> None:
+    def run(name: str) -> tuple[int, int]:
+        """How many trials were begun, and how many are stored."""
+        log, store = tmp_path / f"{name}.log", tmp_path / name
+        with ThreadPoolExecutor(1) as pool, suppress(KeyboardInterrupt):
+            sweep(trials(2, log=str(log)), store=store, executor=pool)
+        return lines(log), len(files(store))
+
+    lines_reached = lines_of(OURS, lambda: run("whole"))
+    assert len(lines_reached) > 50
+    lost = []
+    with interruptible():
+        for file, number in lines_reached:
+            name = f"{Path(file).name}-{number}"
+            with interrupt_at((file, number)):
+                begun, stored = run(name)
+            if begun != stored:
+                lost.append((name, begun, stored))
+    assert lost == []
 
 
 def _lines_when_quiet(log: Path) -> int:
