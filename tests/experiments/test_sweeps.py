@@ -212,9 +212,12 @@ def test_sweep_that_is_killed_or_interrupted_goes_on_where_it_was(
 ) -> None:
     store, script = tmp_path / "store", tmp_path / "script.py"
     script.write_text(SWEEP.format(here=HERE, log=str(log), store=str(store)))
-    with subprocess.Popen(
-        [sys.executable, script], start_new_session=True, stderr=subprocess.PIPE
-    ) as run:
+    with (
+        interruptible(),  # and so is what is begun here
+        subprocess.Popen(
+            [sys.executable, script], start_new_session=True, stderr=subprocess.PIPE
+        ) as run,
+    ):
         while len(files(store)) < 3:
             assert run.poll() is None, run.communicate()[1]
             time.sleep(0.01)
