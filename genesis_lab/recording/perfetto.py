@@ -7,8 +7,10 @@ of a thread have to nest. A message is a slice while it waits and one while it i
 sends meanwhile is a slice of no length, from which an arrow leads to the message sent: Perfetto
 draws arrows from a slice's end, so one from the handling itself would lead back in time.
 
-Perfetto takes events of the same instant in the order of the file, and ties an arrow to the slice
-that began last in its thread. So events stand message by message, before they are sorted by time.
+Perfetto takes events of the same instant in the order of the file, but newer versions take slices
+that last first; and it ties an arrow to the slice that began last in its thread. So events stand
+message by message, before they are sorted by time, and no message begins in a thread at the instant
+at which another ends there.
 """
 
 import json
@@ -74,13 +76,8 @@ class _Process:
         self._busy: list[tuple[int, int]] = []
 
     def thread(self, begin: int, end: int) -> int:
-        """The first thread that is free from `begin` to `end`, if need be a new one.
-
-        Of two messages of no length at one instant Perfetto would nest one in the other, so they do
-        not follow each other in a thread.
-        """
-        free_since = begin if begin < end else begin - 1
-        while self._busy and self._busy[0][0] <= free_since:
+        """The first thread that is free from `begin` to `end`, if need be a new one."""
+        while self._busy and self._busy[0][0] < begin:
             heappush(self._free, heappop(self._busy)[1])
         if not self._free:
             self._free.append(len(self.tids))

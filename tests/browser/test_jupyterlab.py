@@ -8,27 +8,11 @@ from collections.abc import Callable, Iterator
 import nbformat
 import pytest
 from nbformat import v4
-from playwright.sync_api import BrowserContext, expect, sync_playwright
+from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.pages import OpenNotebook
 from tests.browser.server import Server, jupyterlab
 from tests.laboratory.parts import wait_until
-
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--no-sandbox",  # which needs rights that a container, or root, does not have
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    # There is no net: whatever is not on this machine is an error in the console.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and not os.environ.get("CI"), reason="there is no chromium on this machine"
-)
 
 Open = Callable[..., OpenNotebook]
 """Open a notebook that is there, by its name; or one of these cells, made under that name."""
@@ -38,20 +22,6 @@ Open = Callable[..., OpenNotebook]
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with jupyterlab(tmp_path_factory.mktemp("jupyterlab")) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    assert CHROMIUM, "chromium is not installed"
-    home = {"HOME": str(tmp_path_factory.mktemp("chromium"))}
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=FLAGS, env={**os.environ, **home}
-        )
-        # One context for all, so that it keeps JupyterLab's scripts.
-        with chromium.new_context(viewport={"width": 1300, "height": 900}) as context:
-            yield context
-        chromium.close()
 
 
 @pytest.fixture

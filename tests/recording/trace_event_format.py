@@ -2,8 +2,9 @@
 
 Rules are those of the format's documentation ("Trace Event Format", by Nat Duca and Dan Sinclair);
 what it leaves open is settled as Perfetto's importer does: times are cut off to nanoseconds, events
-of one instant count in the order of the file, a slice ends before what begins at its end, and an
-arrow is tied to the slice that began last in its thread.
+of one instant count in the order of the file, or those that last longest first (which is up to the
+version, so a file has to say the same in both orders), a slice ends before what begins at its end,
+and an arrow is tied to the slice that began last in its thread.
 """
 
 import json
@@ -66,11 +67,15 @@ def read(path: Path) -> Content:
     threads = _names(events, "thread_name", "tid")
     assert len(set(processes.values())) == len(processes), "two processes have the same name"
     timed = sorted((event for event in events if event["ph"] != "M"), key=_at)  # a stable sort
+    longest_first = sorted(timed, key=lambda event: (_at(event), -event.get("dur", 0)))
     for event in timed:
         assert event["pid"] in processes
         assert event["tid"] in threads
+    slices, arrows = _slices_and_arrows(timed, processes)
+    assert _slices_and_arrows(longest_first, processes)[1] == arrows
     return Content(
-        *_slices_and_arrows(timed, processes),
+        slices,
+        arrows,
         instants=[
             (_at(event), event["name"], processes[event["pid"]], event["args"])
             for event in timed
