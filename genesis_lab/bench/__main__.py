@@ -11,6 +11,7 @@ from genesis_lab.bench import (
     dashboard,
     deliveries,
     detection,
+    exploring,
     queueing,
     recording,
     requests,
@@ -29,6 +30,7 @@ FAMILIES: dict[str, Family] = {
     "analysis": analysis.FAMILY,
     "sweeping": sweeping.FAMILY,
     "dashboard": dashboard.FAMILY,
+    "explorer": exploring.FAMILY,
 }
 _ROUNDS = 7
 _QUICK_ROUNDS, _QUICK_PART = 5, 5

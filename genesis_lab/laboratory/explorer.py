@@ -4,7 +4,6 @@ Only widgets are here; what they show is made by `exploring`.
 """
 
 from html import escape
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,6 @@ from genesis_lab.laboratory.exploring import CLIENTS, Settings, cell, draw, expl
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from genesis_lab.experiments.experiment import Drawing
     from genesis_lab.experiments.trials import Condition, TrialResult
 
 _INTRODUCTION = (
@@ -105,7 +103,7 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
         self.condition, self.result = settings.condition(), explore(settings)
         self.line.value = _text(f"<b>{escape(say(self.condition, self.result))}</b>")
         for drawing in draw(self.condition, self.result):
-            self.figures[drawing.name].value = _as_svg(drawing)
+            self.figures[drawing.name].value = plots.svg_of(plots.figure_of(drawing.axes))
             self.captions[drawing.name].value = _text(escape(drawing.caption))
 
     def _export(self, _button: object) -> None:
@@ -198,10 +196,3 @@ def _export_button() -> Any:
 def _text(html: str) -> str:
     """A paragraph with lines as close as those of the page, not as rows of widgets."""
     return f'<p role="status" style="line-height: 1.4; margin: 4px 0">{html}</p>'
-
-
-def _as_svg(drawing: "Drawing") -> bytes:
-    image = BytesIO()
-    with plots.paper():
-        plots.figure_of(drawing.axes).savefig(image, format="svg", metadata={"Date": None})
-    return image.getvalue()

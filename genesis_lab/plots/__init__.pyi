@@ -1,6 +1,6 @@
 from .attribution import plot_attribution
 from .deadlocks import plot_deadlock_probability, plot_deadlock_survival
-from .export import provenance_of, save_figure
+from .export import provenance_of, save_figure, svg_of
 from .latency import plot_ecdf, plot_latency_by_utilisation, plot_percentile_curve
 from .outcomes import plot_outcomes
 from .scaling import plot_fan_out, plot_scaling
@@ -50,5 +50,6 @@ __all__ = [
     "plot_scoreboard",
     "timeline_segments",
     "save_figure",
+    "svg_of",
     "provenance_of",
 ]

@@ -15,7 +15,7 @@ from matplotlib import __version__ as matplotlib_version
 from matplotlib.figure import Figure
 
 from genesis_lab import __version__
-from genesis_lab.plots.style import paper
+from genesis_lab.plots.style import lay_out, paper
 from genesis_lab.recording import Trace
 from genesis_lab.recording.manifest import replace_file
 
@@ -86,19 +86,25 @@ def provenance_of(trace: Trace, **parameters: object) -> dict[str, object]:
     }
 
 
+def svg_of(fig: Figure) -> bytes:
+    """The figure as SVG."""
+    with paper(), _laid_out(fig):
+        return _rendered(fig, "svg")
+
+
 @contextmanager
 def _laid_out(fig: Figure) -> Iterator[None]:
     """The figure with its layout as it is: once for all formats, not twice for each."""
     engine = fig.get_layout_engine()
-    fig.draw_without_rendering()
-    fig.set_layout_engine("none")
+    lay_out(fig)
+    fig.set_layout_engine(None)  # with "none", a placeholder, all would be drawn twice
     try:
         yield
     finally:
         fig.set_layout_engine(engine)
 
 
-def _rendered(fig: Figure, suffix: str, origin: str) -> bytes:
+def _rendered(fig: Figure, suffix: str, origin: str | None = None) -> bytes:
     key, no_date = _METADATA[suffix]
     image = BytesIO()
     fig.savefig(image, format=suffix, metadata={key: origin, **no_date})

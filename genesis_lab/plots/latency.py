@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullLocator
 
 from genesis_lab.errors import InvalidSetting
 from genesis_lab.plots.series import (
@@ -41,17 +40,14 @@ def plot_percentile_curve(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axe
     outside = frame.loc[~frame["probability"].between(0, 1, inclusive="left"), "probability"]
     if not outside.empty:
         raise InvalidSetting("probability", float(outside.iloc[0]), "0 <= p < 1")
-    drawn = draw_curves(
+    return draw_curves(
         curves_of(frame.assign(one_in=1 / (1 - frame["probability"])), x="one_in", y="latency"),
         xlabel="percentile",
         ylabel="latency [s]",
-        xscale="log",
+        xscale="nines",
         yscale=scale_for(frame["latency"]),
         ax=ax,
     )
-    drawn.xaxis.set_major_formatter(FuncFormatter(_percentile))
-    drawn.xaxis.set_minor_locator(NullLocator())
-    return drawn
 
 
 def plot_ecdf(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -125,11 +121,6 @@ def plot_latency_by_utilisation(
         yscale="log",
         ax=ax,
     )
-
-
-def _percentile(one_in: float, _: int) -> str:
-    """The percentile that all but one in so many are within."""
-    return f"{100 * (1 - 1 / one_in):.10g}"
 
 
 def _ecdf(label: str, look: Look, latency: np.ndarray) -> Curve:

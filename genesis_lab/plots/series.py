@@ -12,7 +12,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.scale import LogScale, SymmetricalLogScale
-from matplotlib.ticker import LogLocator, StrMethodFormatter, SymmetricalLogLocator
+from matplotlib.ticker import (
+    FuncFormatter,
+    LogLocator,
+    NullLocator,
+    StrMethodFormatter,
+    SymmetricalLogLocator,
+)
 
 from genesis_lab.plots.style import (
     ADMISSION_FILLS,
@@ -26,8 +32,12 @@ from genesis_lab.plots.style import (
     series_look,
 )
 
-Scale = Literal["linear", "log", "log2"]
-"""How values are placed on an axis; `log2` is for counts, and has plain numbers at its ticks."""
+Scale = Literal["linear", "log", "log2", "nines"]
+"""How values are placed on an axis.
+
+`log2` is for counts, and has plain numbers at its ticks. `nines` is for "all but one in so many",
+and has percentiles at its ticks, so that each further nine is as wide as the last.
+"""
 
 _LINE_WIDTHS = (2.0, 0.8)
 """Of the first curve and of the last [pt]."""
@@ -81,8 +91,8 @@ def plot_measure(
     xlabel, ylabel
         What they are, with the unit.
     xscale, yscale
-        "linear", "log" or "log2". A logarithmic axis on which a value is zero begins with a short
-        linear stretch from 0, so that the value has its place.
+        "linear", "log", "log2" or "nines". A logarithmic axis on which a value is zero begins with
+        a short linear stretch from 0, so that the value has its place.
     ax
         Where to draw; a new figure in one column, unless told.
 
@@ -241,12 +251,20 @@ def _scale(ax: Axes, axis: Literal["x", "y"], scale: Scale, shown: Sequence[np.n
         _mark_change_of_scale(ax, axis, begin / 2)
         if not np.any(values < 0):
             ax.set(**{f"{axis}lim": (-begin / 2, None)})
+    lines = {"x": ax.xaxis, "y": ax.yaxis}[axis]
     if scale == "log2":
-        lines = {"x": ax.xaxis, "y": ax.yaxis}[axis]
         locator = lines.get_major_locator()
         assert isinstance(locator, LogLocator | SymmetricalLogLocator), "both scales have theirs"
         locator.set_params(numticks=_DOUBLINGS)
         lines.set_major_formatter(StrMethodFormatter("{x:g}"))
+    elif scale == "nines":
+        lines.set_major_formatter(FuncFormatter(_percentile))
+        lines.set_minor_locator(NullLocator())
+
+
+def _percentile(one_in: float, _: int) -> str:
+    """The percentile that all but one in so many are within."""
+    return f"{100 * (1 - 1 / one_in):.10g}"
 
 
 def _mark_change_of_scale(ax: Axes, axis: Literal["x", "y"], at: float) -> None:

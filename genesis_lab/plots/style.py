@@ -149,6 +149,13 @@ def figure_of(ax: Axes) -> Figure:
     return figure
 
 
+def lay_out(figure: Figure) -> None:
+    """Give everything on the figure its place; before that, no extent is known."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+
+
 def width_of(ax: Axes) -> float:
     """The width of the figure that the axes are on [mm]."""
     return figure_of(ax).get_figwidth() * _INCH
@@ -160,7 +167,7 @@ def add_legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str]) -> Le
     Call it last: how much fits depends on what else is drawn.
     """
     figure = figure_of(ax)
-    figure.draw_without_rendering()  # lays out the figure; before that, no extent is known
+    lay_out(figure)
     whole, x_axis = ax.get_tightbbox(), ax.xaxis.get_tightbbox()
     assert whole is not None, "the axes are visible"
     assert x_axis is not None, "their x axis is, too"

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from genesis_lab.plots.style import figure_of, new_axes, paper
+from genesis_lab.plots.style import figure_of, lay_out, new_axes, paper
 
 POINT = 25.4 / 72
 """A point [mm]."""
@@ -18,7 +18,7 @@ LINE = 1.2
 def room_of(ax: Axes) -> tuple[float, float]:
     """The width and height of the axes as they are laid out now [mm]."""
     figure = figure_of(ax)
-    figure.draw_without_rendering()  # lays out the figure; before that, no width is known
+    lay_out(figure)
     box = ax.get_window_extent()
     return box.width / figure.dpi * 25.4, box.height / figure.dpi * 25.4
 
