@@ -1,14 +1,10 @@
-"""The wait-for graph of one deadlock: who waits for whom, and who waits behind them.
-
-The arrows follow from the records. A message waits for those that it caused. One that caused none
-of those involved is queued: it waits for whoever is served where it wants to be.
-"""
+"""The wait-for graph of one deadlock: who waits for whom, and who waits behind them."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
-from math import inf, isnan, sqrt
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from math import sqrt
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -16,8 +12,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 
 from genesis_lab.errors import InvalidSetting
+from genesis_lab.messages import Deadlock
 from genesis_lab.plots.style import BLACK, add_legend, new_axes, paper
 from genesis_lab.plots.texts import POINT, cut, room_of, say, wrapped
+from genesis_lab.recording import Recorder
+from genesis_lab.recording.messages import Message, deadlock_at, messages_of
+from genesis_lab.recording.waiting import Wait, waits_of
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -33,32 +33,13 @@ _ASIDE = 4.0
 """How far outside of the circle victims are [mm]."""
 
 
-class _Message(NamedTuple):
-    """A message of the graph."""
-
-    id: int
-    type: str
-    where: str
-    """The component that serves it or that it waits for, or that emits it, in words."""
-    target: str
-    """The component whose place it takes; none for an event."""
-    cause: int
-    """The message that waits for it to end; -1: none."""
-    event: int
-    """Of a delivery; -1: it is none."""
-    is_root: bool
-    """Its call chain began with it."""
-    sent_at: float
-    """Infinite for a delivery that never got into the inbox."""
-
-
-class _Wait(NamedTuple):
-    """An arrow."""
+class _Arrow(NamedTuple):
+    """From a message to one that it waits for."""
 
     waiter: int
     holder: int
     is_nested: bool
-    """It is for a message that the waiter caused; otherwise for its turn."""
+    """The waiter caused it; otherwise it waits for its turn."""
 
 
 class _Spot(NamedTuple):
@@ -109,23 +90,20 @@ def plot_wait_for_graph(
     """
     if deadlocks.empty:
         return say("no deadlock", ax)
-    if not 0 <= number < len(deadlocks):
-        raise InvalidSetting("number", number, f"0 to {len(deadlocks) - 1}")
-    deadlock = deadlocks.to_dict("records")[number]
-    members = deadlock["members"]
+    deadlock = deadlock_at(deadlocks, number)
     messages = _involved(deadlock, requests, deliveries, events)
-    waits = _waits(messages, members)
-    victims = _nearest_victims(members, waits)
-    nodes = _in_drawing_order(members, victims)
+    arrows = _arrows(waits_of([*messages.values()], deadlock), deadlock)
+    victims = _nearest_victims(deadlock.members, arrows)
+    nodes = _in_drawing_order(deadlock.members, victims)
     if ax is None:
         ax = new_axes(height=_AROUND + _SLOT * max((len(nodes) + 1) // 2, 3))
     with paper():
         ax.set_axis_off()
         ax.set_title(wrapped(_title(deadlock), room_of(ax)[0], _TITLE_SIZE))
         spots = _place(ax, nodes, victims)
-        shown = [wait for wait in waits if wait.waiter in spots and wait.holder in spots]
+        shown = [each for each in arrows if each.waiter in spots and each.holder in spots]
         size = 4 + 3.4 * max(len(str(id)) for id in nodes)
-        _draw_waits(ax, shown, spots, victims, size)
+        _draw_arrows(ax, shown, spots, victims, size)
         _draw_nodes(ax, messages, spots, victims, size)
         _add_legend(ax, shown, victims, len(messages) - len(nodes))
     return ax
@@ -135,129 +113,42 @@ def plot_wait_for_graph(
 
 
 def _involved(
-    deadlock: Mapping[Any, Any],
+    deadlock: Deadlock,
     requests: pd.DataFrame,
     deliveries: pd.DataFrame,
     events: pd.DataFrame | None,
-) -> dict[int, _Message]:
-    """The members in their order, then the victims in theirs."""
-    ids = [*deadlock["members"], *deadlock["victims"]]
-    until = inf if isnan(deadlock["broken_at"]) else deadlock["broken_at"]
-    found: dict[int, _Message] = {}
-    for row in _rows(requests, ids):
-        found[row.id] = _Message(
-            row.id,
-            row.request_type,
-            f"at {row.target}",
-            row.target,
-            row.cause,
-            -1,
-            row.id == row.chain,
-            row.sent_at,
-        )
-    for row in _rows(deliveries, ids):
-        # An emitter waits for the handler, whose chain is then its own, or for room in the inbox.
-        is_awaited = row.id != row.chain or not row.sent_at < until
-        found[row.id] = _Message(
-            row.id,
-            row.event_type,
-            f"at {row.target}",
-            row.target,
-            row.event if is_awaited else -1,
-            row.event,
-            row.id == row.chain,
-            inf if isnan(row.sent_at) else row.sent_at,
-        )
-    for row in () if events is None else _rows(events, ids):
-        found[row.id] = _Message(
-            row.id,
-            row.event_type,
-            f"from {row.source}",
-            "",
-            row.cause,
-            -1,
-            row.id == row.chain,
-            row.sent_at,
-        )
+) -> dict[int, Message]:
+    """Members and victims, by id."""
+    ids = [*deadlock.members, *deadlock.victims]
+    known = Recorder().trace().events if events is None else events
+    found = {message.id: message for message in messages_of(requests, deliveries, known, ids)}
     missing = [id for id in ids if id not in found]
     if missing:
-        raise InvalidSetting("events", None, f"the trace's events: {missing[0]} is one")
-    return {id: found[id] for id in ids}
+        raise InvalidSetting("events", events, f"the trace's events: {missing[0]} is one")
+    return found
 
 
-def _rows(frame: pd.DataFrame, ids: Collection[int]) -> Iterable[Any]:
-    return frame[frame["id"].isin(ids)].itertuples(index=False)
-
-
-def _waits(messages: Mapping[int, _Message], members: Collection[int]) -> list[_Wait]:
-    """All arrows, in order of the waiting messages."""
-    # Members waited for members when the deadlock formed: later, one that gives up may free another
-    # that goes on and waits for something else, while the rest still hold each other up.
-    waiting_at_first = _Waiting([messages[id] for id in members])
-    waiting = _Waiting(messages.values())
-    waits = []
+def _arrows(waits: Mapping[int, Wait], deadlock: Deadlock) -> list[_Arrow]:
+    """All arrows, in order of the waiting messages: those of members lead to members."""
+    arrows = []
     last_in_queue: dict[tuple[int, ...], int] = {}
-    for message in messages.values():
-        is_member = message.id in members
-        among = waiting_at_first if is_member else waiting
-        nested = among.nested(message)
-        waits += [_Wait(message.id, other, True) for other in nested]
-        if not nested:
-            holders = among.holders(message)
-            ahead = (last_in_queue[holders],) if holders in last_in_queue else holders
-            waits += [_Wait(message.id, other, False) for other in ahead]
-            if not is_member:
-                last_in_queue[holders] = message.id
-    return waits
+    for id, wait in waits.items():
+        holders = tuple(other.id for other in wait.behind)
+        if id in deadlock.members:
+            holders = tuple(other for other in holders if other in deadlock.members)
+        elif not wait.is_handled:
+            ahead = last_in_queue.get(holders)
+            last_in_queue[holders] = id
+            holders = holders if ahead is None else (ahead,)
+        arrows += [_Arrow(id, holder, wait.is_handled) for holder in holders]
+    return arrows
 
 
-class _Waiting:
-    """Messages that wait for each other, by what the others may wait for."""
-
-    def __init__(self, messages: Iterable[_Message]) -> None:
-        in_line = sorted(messages, key=lambda message: (message.sent_at, message.id))
-        self._caused: dict[int, list[int]] = defaultdict(list)
-        self._served_at: dict[str, list[int]] = defaultdict(list)
-        self._first_in_inbox: dict[str, int] = {}
-        self._first_of_event: dict[int, int] = {}
-        self._served_roots: list[int] = []
-        for message in in_line:
-            self._caused[message.cause].append(message.id)
-            if message.event >= 0:
-                self._first_of_event.setdefault(message.event, message.id)
-                if message.is_root:
-                    self._first_in_inbox.setdefault(message.target, message.id)
-        for message in in_line:
-            if message.id in self._caused:
-                self._served_at[message.target].append(message.id)
-                if message.is_root:
-                    self._served_roots.append(message.id)
-
-    def nested(self, message: _Message) -> Sequence[int]:
-        """Those that the message caused, and waits for."""
-        return self._caused.get(message.id, ())
-
-    def holders(self, message: _Message) -> tuple[int, ...]:
-        """Whoever a queued message waits for: the first of these that there is.
-
-        The first one in its inbox; all that are served at its component; the first delivery of its
-        event, if they are handled in turn; the call chain that has the bus to itself.
-        """
-        is_in_inbox = message.event >= 0 and message.is_root
-        head = self._first_in_inbox[message.target] if is_in_inbox else message.id
-        if head != message.id:
-            return (head,)
-        if message.target and message.target in self._served_at:
-            return tuple(self._served_at[message.target])
-        first = self._first_of_event.get(message.event, message.id)
-        return (first,) if first != message.id else tuple(self._served_roots)
-
-
-def _nearest_victims(members: Iterable[int], waits: Iterable[_Wait]) -> dict[int, int]:
+def _nearest_victims(members: Iterable[int], arrows: Iterable[_Arrow]) -> dict[int, int]:
     """The victims to draw, nearest first, each with the one that it stands next to."""
     waiters: dict[int, list[int]] = defaultdict(list)
-    for wait in waits:
-        waiters[wait.holder].append(wait.waiter)
+    for arrow in arrows:
+        waiters[arrow.holder].append(arrow.waiter)
     reached = dict.fromkeys(members, -1)
     frontier = [*members]
     for holder in frontier:
@@ -299,35 +190,35 @@ def _place(ax: Axes, nodes: Sequence[int], victims: Collection[int]) -> dict[int
     return {id: spots[id] for id in nodes}
 
 
-def _draw_waits(
+def _draw_arrows(
     ax: Axes,
-    waits: Collection[_Wait],
+    arrows: Collection[_Arrow],
     spots: Mapping[int, _Spot],
     victims: Collection[int],
     size: float,
 ) -> None:
     around = [id for id in spots if id not in victims]
     neighbours = {*pairwise([*around, around[0]])}
-    pairs = {(wait.waiter, wait.holder) for wait in waits}
-    for wait in waits:
-        is_tail = wait.waiter in victims
-        if (wait.holder, wait.waiter) in pairs:
+    pairs = {(arrow.waiter, arrow.holder) for arrow in arrows}
+    for arrow in arrows:
+        is_tail = arrow.waiter in victims
+        if (arrow.holder, arrow.waiter) in pairs:
             bend = 0.25  # to the right: there and back are two arrows
-        elif (wait.waiter, wait.holder) in neighbours or is_tail or wait.holder in victims:
+        elif (arrow.waiter, arrow.holder) in neighbours or is_tail or arrow.holder in victims:
             bend = 0.0
         else:
-            bend = 0.2 * _side_of_middle(spots[wait.waiter], spots[wait.holder], ax.get_ylim()[0])
+            bend = 0.2 * _side_of_middle(spots[arrow.waiter], spots[arrow.holder], ax.get_ylim()[0])
         ax.add_patch(
             FancyArrowPatch(
-                spots[wait.waiter],
-                spots[wait.holder],
+                spots[arrow.waiter],
+                spots[arrow.holder],
                 arrowstyle="-|>",
                 connectionstyle=f"arc3,rad={bend}",
                 mutation_scale=5 if is_tail else 8,
                 shrinkA=size / 2,
                 shrinkB=size / 2 + 0.5,
                 linewidth=0.6 if is_tail else 1.1,
-                linestyle=_linestyle(wait),
+                linestyle=_linestyle(arrow),
                 color=_GREY if is_tail else BLACK,
                 zorder=2,
             )
@@ -340,13 +231,13 @@ def _side_of_middle(begin: _Spot, end: _Spot, rows: float) -> int:
     return 1 if right > 0 else -1
 
 
-def _linestyle(wait: _Wait) -> Literal["-"] | tuple[float, Sequence[float]]:
-    return "-" if wait.is_nested else (0, (2.5, 1.5))
+def _linestyle(arrow: _Arrow) -> Literal["-"] | tuple[float, Sequence[float]]:
+    return "-" if arrow.is_nested else (0, (2.5, 1.5))
 
 
 def _draw_nodes(
     ax: Axes,
-    messages: Mapping[int, _Message],
+    messages: Mapping[int, Message],
     spots: Mapping[int, _Spot],
     victims: Collection[int],
     size: float,
@@ -370,7 +261,7 @@ def _draw_nodes(
         ax.text(
             side * beside,
             spot.y,
-            "\n".join(cut(text, room, _LABEL_SIZE) for text in messages[id][1:3]),
+            "\n".join(cut(text, room, _LABEL_SIZE) for text in _label(messages[id])),
             size=_LABEL_SIZE,
             color=_GREY if is_victim else BLACK,
             ha="left" if side > 0 else "right",
@@ -379,22 +270,29 @@ def _draw_nodes(
         )
 
 
-def _title(deadlock: Mapping[Any, Any]) -> str:
-    formed = f"deadlock formed at {deadlock['formed_at']:.6g} s"
-    if isnan(deadlock["broken_at"]):
+def _label(message: Message) -> tuple[str, str]:
+    where = "from" if message.kind == "event" else "at"
+    return message.type, f"{where} {message.place}"
+
+
+def _title(deadlock: Deadlock) -> str:
+    formed = f"deadlock formed at {deadlock.formed_at:.6g} s"
+    if deadlock.broken_by is None:
         return f"{formed}, never broken"
-    how = deadlock["broken_by"].replace("_", " ")
-    return f"{formed}, broken at {deadlock['broken_at']:.6g} s ({how})"
+    how = deadlock.broken_by.replace("_", " ")
+    return f"{formed}, broken at {deadlock.broken_at:.6g} s ({how})"
 
 
-def _add_legend(ax: Axes, waits: Iterable[_Wait], victims: Collection[int], left_out: int) -> None:
+def _add_legend(
+    ax: Axes, arrows: Iterable[_Arrow], victims: Collection[int], left_out: int
+) -> None:
     entries: dict[str, Artist] = {"member": _node(BLACK)}
     if victims:
         more = f", and {left_out} more" if left_out else ""
         entries[f"victim{more}"] = _node("white")
-    for wait in waits:
-        label = "waits for what it caused" if wait.is_nested else "waits for its turn"
-        entries[label] = Line2D([], [], color=BLACK, linestyle=_linestyle(wait))
+    for arrow in arrows:
+        label = "waits for what it caused" if arrow.is_nested else "waits for its turn"
+        entries[label] = Line2D([], [], color=BLACK, linestyle=_linestyle(arrow))
     add_legend(ax, [*entries.values()], [*entries])
 
 

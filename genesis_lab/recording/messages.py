@@ -5,15 +5,12 @@ Analyses take the frames: they are many times faster.
 
 from collections.abc import Collection
 from math import isnan, nan
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import pandas as pd
 
 from genesis_lab.errors import InvalidSetting
 from genesis_lab.messages import Deadlock
-
-if TYPE_CHECKING:
-    from genesis_lab.recording.trace import Trace
 
 Kind = Literal["request", "delivery", "event"]
 
@@ -56,34 +53,53 @@ class Message(NamedTuple):
         return f"{self.kind} {self.id}"
 
 
-def messages_of(trace: "Trace", ids: Collection[int] | None = None) -> list[Message]:
-    """All messages, or those with these ids, in order of sending and then of id."""
-    emitted_at = trace.events.set_index("id")["sent_at"]
-    deliveries = trace.deliveries.assign(
-        attempt=1,
-        at=trace.deliveries["sent_at"].fillna(trace.deliveries["event"].map(emitted_at)),
-    )
-    events = trace.events.assign(
-        attempt=1,
-        target="",
-        outcome=trace.events["finished_at"].notna().map({True: "emitted", False: "pending"}),
-        error=None,
-        at=trace.events["sent_at"],
-        started_at=nan,
-        blocked=0.0,
-    )
+def messages_of(
+    requests: pd.DataFrame,
+    deliveries: pd.DataFrame,
+    events: pd.DataFrame,
+    ids: Collection[int] | None = None,
+) -> list[Message]:
+    """All messages, or those with these ids, in order of sending and then of id.
+
+    Parameters
+    ----------
+    requests, deliveries, events
+        As in a `Trace`.
+    ids
+        Which messages; all, unless told.
+    """
+    if ids is not None:
+        requests, deliveries = (each[each["id"].isin(ids)] for each in (requests, deliveries))
+    emitted_at = events.set_index("id")["sent_at"]
+    if ids is not None:
+        events = events[events["id"].isin(ids)]
     messages = [
-        *_messages("request", trace.requests.assign(at=trace.requests["sent_at"]), ids),
-        *_messages("delivery", deliveries, ids),
-        *_messages("event", events, ids),
+        *_messages("request", requests.assign(at=requests["sent_at"])),
+        *_messages(
+            "delivery",
+            deliveries.assign(
+                attempt=1, at=deliveries["sent_at"].fillna(deliveries["event"].map(emitted_at))
+            ),
+        ),
+        *_messages(
+            "event",
+            events.assign(
+                attempt=1,
+                target="",
+                outcome=events["finished_at"].notna().map({True: "emitted", False: "pending"}),
+                error=None,
+                at=events["sent_at"],
+                started_at=nan,
+                blocked=0.0,
+            ),
+        ),
     ]
     return sorted(messages, key=lambda message: (message.at, message.id))
 
 
-def _messages(kind: Kind, frame: pd.DataFrame, ids: Collection[int] | None) -> list[Message]:
-    wanted = frame if ids is None else frame[frame["id"].isin(ids)]
-    error = wanted["error"].astype(object)
-    rows = wanted.rename(columns=_NAMES).assign(kind=kind, error=error.where(error.notna(), None))
+def _messages(kind: Kind, frame: pd.DataFrame) -> list[Message]:
+    error = frame["error"].astype(object)
+    rows = frame.rename(columns=_NAMES).assign(kind=kind, error=error.where(error.notna(), None))
     return [Message(*row) for row in rows[list(Message._fields)].itertuples(index=False)]
 
 

@@ -48,7 +48,8 @@ def _dumps(value: object) -> str:
 
 
 def _events(trace: "Trace") -> Iterator[Event]:
-    messages, deadlocks = messages_of(trace), deadlocks_of(trace.deadlocks)
+    messages = messages_of(trace.requests, trace.deliveries, trace.events)
+    deadlocks = deadlocks_of(trace.deadlocks)
     # From 1 on, as 0 is the idle thread.
     processes: defaultdict[str, _Process] = defaultdict(partial(_Process, count(1)))
     stays = _stays(messages, processes, until=_end(messages, deadlocks))

@@ -56,7 +56,7 @@ def draw_sequence(
         raise InvalidSetting("end", end, f"at least start={start!r}")
     if not isinstance(limit, int) or limit < 1:
         raise InvalidSetting("limit", limit, "a whole number >= 1")
-    messages = messages_of(trace)
+    messages = messages_of(trace.requests, trace.deliveries, trace.events)
     chosen = messages
     if chain is not None:
         chosen = _of_chain(messages, chain)

@@ -87,6 +87,33 @@ def test_report_tells_of_an_emitter_and_of_deliveries_that_wait_for_their_turn()
     )
 
 
+def test_report_tells_who_is_first_in_an_inbox() -> None:
+    listening = System(
+        components=(
+            ScriptedComponent("a", on_request={"go": (Call("a", "go"),)}, on_event={"news": ()}),
+        ),
+        subscriptions=(("a", "news"),),
+        clients=(
+            Client((Call("a", "go", timeout=9.0),)),
+            Client((Emit("news"), Emit("news")), start_at=1.0),
+        ),
+    )
+    first, second = trace_of(listening).deadlock_report().victims
+    assert [other.name for other in first.behind] == ["request 0"]
+    assert second.behind == (first.message,)
+
+
+def test_report_tells_who_has_the_old_bus_to_itself() -> None:
+    elsewhere = System(
+        components=(*RING.components, ScriptedComponent("c", on_request={"go": ()})),
+        clients=(*RING.clients, Client((Call("c", "go"),), start_at=0.75)),
+    )
+    assert trace_of(elsewhere, "synchronous").deadlock_report().sentences[3] == (
+        "Behind them, at c, request 3 (go from client) has waited since 0.75 s "
+        "behind request 0 at a."
+    )
+
+
 def test_report_takes_members_as_they_were_when_the_deadlock_formed() -> None:
     recorded = recorder()
     report_request(recorded, 0, sent_at=0.0, started_at=0.0, finished_at=9.0)
