@@ -68,9 +68,8 @@ def report(
 
 def _show(made: "Report", out: Path) -> None:
     """The scoreboard, what is missing, and where all of it is."""
-    width = max(map(len, made.scoreboard.get("verdict", [])), default=0)
-    for claim in made.scoreboard.to_dict("records"):
-        typer.echo(f"{claim['verdict']:<{width}}  {claim['claim']}")
-    for name, (missing, total) in made.unfinished.items():
-        typer.echo(f"{name} is left out: {missing} of its {total} trials are missing")
+    from genesis_lab.reports.display import verdict_lines
+
+    for line in verdict_lines(made):
+        typer.echo(line)
     typer.echo(f"\nsaved in {out}: report.html, report.md, figures, tables, traces")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -33,7 +34,7 @@ class Drawing:
     """That of the single trial that it shows; None: it shows the sweep."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Experiment:
     """A question about buses, and how trials answer it.
 
@@ -66,3 +67,9 @@ class Experiment:
     quick_replicates: int = 4
     horizon: float = math.inf
     """Where a trial is cut [s]."""
+
+    def __repr__(self) -> str:
+        return f"<Experiment {self.name}: {self.question}>"
+
+    def _repr_html_(self) -> str:
+        return f"<strong>{escape(self.name)}</strong>: {escape(self.question)}"

@@ -96,7 +96,7 @@ def admission_named(name: str) -> Admission:
     raise InvalidSetting("admission", name, f"{', '.join(named)} or pool(n)")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TrialResult:
     """What a trial yields."""
 
@@ -105,6 +105,12 @@ class TrialResult:
     trace: Trace
     scenario: Scenario
     """As the run left it."""
+
+    def __repr__(self) -> str:
+        return f"{self.run!r}\n{self.trace!r}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self.run._repr_html_()}</p>{self.trace._repr_html_()}"
 
 
 def run_trial(

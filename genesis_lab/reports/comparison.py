@@ -14,6 +14,7 @@ from genesis_lab.experiments.progress import progress_bar
 from genesis_lab.experiments.storage import Store
 from genesis_lab.experiments.sweeps import plan, processes, sweep, trial_paths
 from genesis_lab.recording.manifest import replace_file
+from genesis_lab.reports import display
 from genesis_lab.reports.folder import ResultFolder, SweepRecord
 from genesis_lab.reports.pages import as_html, as_markdown_page
 from genesis_lab.reports.sections import Section, make_section, record_showcases, write_csv
@@ -21,7 +22,7 @@ from genesis_lab.reports.sections import Section, make_section, record_showcases
 _SCOREBOARD = "scoreboard"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Report:
     """What a comparison came to."""
 
@@ -32,6 +33,12 @@ class Report:
     `verdict`, `sentence`."""
     unfinished: Mapping[str, tuple[int, int]]
     """Experiments left out: how many of how many trials are missing."""
+
+    def __repr__(self) -> str:
+        return display.as_text(self)
+
+    def _repr_html_(self) -> str:
+        return display.as_html(self)
 
 
 def compare(

@@ -9,8 +9,9 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from genesis_lab.experiments import EXPERIMENTS
-from genesis_lab.experiments.tables import as_markdown, with_interval
+from genesis_lab.experiments.tables import as_markdown
 from genesis_lab.recording.manifest import versions
+from genesis_lab.reports.display import measured
 
 if TYPE_CHECKING:
     from genesis_lab.reports.comparison import Report
@@ -47,7 +48,7 @@ def _rendered(template: str, report: "Report", **functions: Any) -> str:
         claims=report.scoreboard.to_dict("records"),
         command=_command(report),
         versions=versions(),
-        measured=_measured,
+        measured=measured,
         as_markdown=_table,
         **functions,
     )
@@ -60,12 +61,6 @@ def _command(report: "Report") -> str:
     quick = " --quick" if record.quick else ""
     names = "" if list(record.trials) == list(EXPERIMENTS) else f" {' '.join(record.trials)}"
     return f"genesis-lab compare{names} --seed {record.seed}{replicates}{quick}"
-
-
-def _measured(claim: dict[str, Any]) -> str:
-    """The effect with its interval and its unit."""
-    effect = with_interval(claim["effect"], claim["low"], claim["high"])
-    return f"{effect} {claim['unit']}".rstrip()
 
 
 def _table(table: pd.DataFrame) -> str:

@@ -2,6 +2,7 @@ import pytest
 
 import genesis_lab as gl
 from genesis_lab.errors import InvalidSetting
+from genesis_lab.experiments import EXPERIMENTS, load_experiment
 from genesis_lab.experiments.trials import Condition, admission_named, grid, run_trial
 from genesis_lab.workloads.arrivals import Ask, OpenLoop, Poisson
 from genesis_lab.workloads.durations import Exponential
@@ -45,6 +46,24 @@ def test_same_seed_gives_the_same_arrivals_and_service_times_on_each_bus(archite
 def test_horizon_cuts_a_trial() -> None:
     result = run_trial(Queue, Condition("hybrid", {"count": 50}), seed=3, horizon=5.0)
     assert (result.run.ended, result.run.at) == ("horizon", 5.0)
+
+
+def test_trial_shows_how_it_ended_and_its_trace() -> None:
+    result = run_trial(Queue, Condition("hybrid", {"count": 50}), seed=3, horizon=5.0)
+    assert repr(result).startswith(
+        "<RunResult horizon at 5 s, seed 3>\nTrace of hybrid, seed 3, virtual clock\n"
+    )
+    assert result._repr_html_() == (
+        "<p><strong>horizon</strong> at 5 s, seed 3</p>" + result.trace._repr_html_()
+    )
+
+
+def test_experiment_shows_its_question() -> None:
+    experiment = load_experiment("circular")
+    assert repr(experiment) == f"<Experiment circular: {EXPERIMENTS['circular']}>"
+    assert experiment._repr_html_() == (
+        "<strong>circular</strong>: Does A -&gt; B -&gt; A hang, and on a ring of any size?"
+    )
 
 
 def test_grid_is_each_architecture_under_each_combination() -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from html import unescape
 from pathlib import Path
 
 import pandas as pd
@@ -89,6 +90,28 @@ def test_page_is_one_file_that_loads_nothing(made: tuple[Path, Report]) -> None:
     assert not re.search(r"<script|<link|@import|url\(|https?://", page)
 
 
+def test_report_shows_each_claim_in_a_line(made: tuple[Path, Report]) -> None:
+    _, report = made
+    [verdict] = report.sections[0].verdicts
+    trials = len(load_experiment(EXPERIMENT).conditions(True))
+    assert repr(report).splitlines() == [
+        f"Comparison of circular: {trials} trials, from seed 0",
+        f"  {verdict.judgement}  {CLAIMS['circular calls'].statement}",
+    ]
+
+
+def test_notebook_shows_a_report_as_its_scoreboard(made: tuple[Path, Report]) -> None:
+    folder, report = made
+    html = report._repr_html_()
+    [claim] = re.findall("<tr>(.*?)</tr>", html)[1:]
+    shown = [unescape(cell) for cell in re.findall("<t[hd] [^>]*>(.*?)</t[hd]>", claim)]
+    [verdict] = report.sections[0].verdicts
+    assert shown[:2] == [CLAIMS["circular calls"].statement, verdict.judgement]
+    assert shown[2].startswith(f"{verdict.measured}: {verdict.effect:.3g} [")
+    assert shown[2] in (folder / "report.md").read_text("utf-8")
+    assert shown[3] == f"{verdict.sentence} (circular)"
+
+
 def test_page_opens_with_the_scoreboard(made: tuple[Path, Report]) -> None:
     for name in ("report.html", "report.md"):
         page = (made[0] / name).read_text()
@@ -123,8 +146,8 @@ def test_experiment_whose_trials_are_missing_is_left_out_and_named(folder: Path)
     made = report(folder)
     assert made.unfinished == {EXPERIMENT: (1, len(trials))}
     assert made.sections == []
-    for name in ("report.html", "report.md"):
-        text = (folder / name).read_text()
+    shown = [(folder / name).read_text() for name in ("report.html", "report.md")]
+    for text in [*shown, repr(made), made._repr_html_()]:
         assert f"{EXPERIMENT} is left out: 1 of its {len(trials)} trials are missing" in text
 
 
