@@ -8,6 +8,7 @@ In a flood there are two components, and so many events that the inbox of the sl
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -218,38 +219,31 @@ def drawings(trials: pd.DataFrame, _traces: Traces) -> Iterator[Drawing]:
     most = trials[trials["components"] == trials["components"].max()]
     shown = most[most["slow"] == most["slow"].max()]
     slow = f"{shown['slow'].max()} of {shown['components'].max()} components"
-    yield draw_measure(
+    draw = partial(
+        draw_measure,
         shown,
-        "request_p99",
         against="slowness",
         xlabel="how many times slower the slow ones are",
         xscale="log2",
         yscale="log",
+    )
+    yield draw(
+        "request_p99",
         name="requests",
         ylabel="p99 latency of requests to others [s]",
         caption=f"What clients of the others wait for when {slow} are slower: the old bus has them "
         "wait for the slow ones, too; on the rest their latency is what it was.",
     )
-    yield draw_measure(
-        shown,
+    yield draw(
         "delivery_p99",
-        against="slowness",
-        xlabel="how many times slower the slow ones are",
-        xscale="log2",
-        yscale="log",
         name="events",
         ylabel="p99 latency of events at others [s]",
         caption=f"When an event has reached the others, if {slow} are slower: later wherever the "
         "publisher waits for its subscribers, be it side by side (awaited) or one after another. "
         "Only fire and forget keeps it as it was.",
     )
-    yield draw_measure(
-        shown,
+    yield draw(
         "held",
-        against="slowness",
-        xlabel="how many times slower the slow ones are",
-        xscale="log2",
-        yscale="log",
         name="publisher",
         ylabel="publisher held per event [s]",
         caption=f"For how long an event holds its publisher, if {slow} are slower: for as long as "
