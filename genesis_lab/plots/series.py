@@ -4,6 +4,7 @@ A series is an architecture, or an architecture with components of one admission
 coincide, as they often do in virtual time, stay visible: each is drawn thinner than the one below.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from matplotlib.ticker import (
     StrMethodFormatter,
     SymmetricalLogLocator,
 )
+from matplotlib.transforms import ScaledTranslation
 
 from genesis_lab.plots.style import (
     ADMISSION_FILLS,
@@ -43,6 +45,8 @@ _LINE_WIDTHS = (2.0, 0.8)
 """Of the first curve and of the last [pt]."""
 _MARKER_SIZES = (6.5, 3.8)
 """Of the first curve and of the last [pt]."""
+_ASIDE = 2.0
+"""From one curve's interval to the next one's, at the same x [pt]."""
 _MARKED = 12
 """A curve of more points has markers at about so many of them."""
 _LINEAR = 0.01
@@ -119,11 +123,13 @@ def series_of(frame: pd.DataFrame) -> Iterator[tuple[str, Look, pd.DataFrame]]:
         iter(frame.groupby(["architecture", "admission"], observed=True, sort=False))
     )
     looks = {series: series_look(*series) for series in groups}
+    admissions = Counter(architecture for architecture, _ in groups)
     architectures, fills = list(ARCHITECTURE_LOOKS), list(ADMISSION_FILLS.values())
     for series in sorted(
         groups, key=lambda s: (architectures.index(s[0]), fills.index(looks[s].fill), s[1])
     ):
-        yield series_label(*series), looks[series], groups[series]
+        label = series_label(*series, is_only=admissions[series[0]] == 1)
+        yield label, looks[series], groups[series]
 
 
 def curves_of(frame: pd.DataFrame, *, x: str, y: str) -> list[Curve]:
@@ -218,6 +224,8 @@ def _draw(ax: Axes, curve: Curve, rank: int, count: int, *, steps: bool) -> Any:
         zorder=2 + rank / count,
     )
     if curve.low is not None and curve.high is not None:
+        # Side by side, so that those of several curves at one x can be told apart.
+        aside = _ASIDE * (rank - (count - 1) / 2)
         # Around its own middle: an interval need not contain the value that it stands beside.
         ax.errorbar(
             curve.x,
@@ -228,6 +236,8 @@ def _draw(ax: Axes, curve: Curve, rank: int, count: int, *, steps: bool) -> Any:
             elinewidth=0.7,
             capsize=1.8,
             capthick=0.7,
+            transform=ax.transData
+            + ScaledTranslation(aside / 72, 0, figure_of(ax).dpi_scale_trans),
         )
     return line
 

@@ -94,9 +94,12 @@ def series_look(architecture: str, admission: str = "serial") -> Look:
     return replace(ARCHITECTURE_LOOKS[architecture], fill=ADMISSION_FILLS[kind])
 
 
-def series_label(architecture: str, admission: str = "serial") -> str:
-    """What a legend calls them: the architecture, and the admission unless it is serial."""
-    return architecture if admission == "serial" else f"{architecture}, {admission}"
+def series_label(architecture: str, admission: str = "serial", *, is_only: bool = True) -> str:
+    """What a legend calls them: the architecture, and the admission.
+
+    The admission is left out if it is serial, and the architecture has no other in the figure.
+    """
+    return architecture if is_only and admission == "serial" else f"{architecture}, {admission}"
 
 
 def paper() -> AbstractContextManager[None]:

@@ -35,6 +35,8 @@ _NAME_SIZE = 6
 """Of the names in bars [pt]."""
 _LETTER = 0.23 * _NAME_SIZE
 """A letter's width, and a little [mm]."""
+_MARGIN = 1
+"""Of a name within its bar [letters]."""
 _BESIDE = 35.0
 """About how much of a figure's width the lanes' labels take [mm]."""
 _NAMED = 3
@@ -147,19 +149,20 @@ def _draw_bars(ax: Axes, placed: pd.DataFrame, lanes: Mapping[str, _Lane]) -> No
 
 
 def _name_bars(ax: Axes, placed: pd.DataFrame, lanes: Mapping[str, _Lane]) -> None:
-    """Write at the end of each message's bars what it is about, where there is room.
+    """Write at the end of each message's longest bar what it is about, where there is room.
 
     At the end, since a deadlock's arrows are at the beginning.
     """
     start, end = ax.get_xlim()
     per_letter = _LETTER * (end - start) / (width_of(ax) - _BESIDE)
     for _, message in placed.groupby("id"):
-        last = message.iloc[-1]
-        length = last["end"] - message["begin"].min()
-        if lanes[last["component"]].rows <= _NAMED and length > per_letter * len(last["type"]):
+        lengths = message["end"] - message["begin"]
+        bar = message.iloc[int(lengths.argmax())]
+        has_room = lengths.max() > per_letter * (len(bar["type"]) + _MARGIN)
+        if has_room and lanes[bar["component"]].rows <= _NAMED:
             ax.annotate(
-                last["type"],
-                (last["end"], last["y"]),
+                bar["type"],
+                (bar["end"], bar["y"]),
                 xytext=(-3, 0),
                 textcoords="offset points",
                 ha="right",

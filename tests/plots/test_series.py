@@ -89,7 +89,7 @@ def test_points_are_joined_in_the_order_of_x() -> None:
 def test_admissions_of_an_architecture_are_series_of_their_own() -> None:
     frame = pd.concat([POINTS.assign(admission=admission) for admission in ADMISSIONS[::-1]])
     ax = draw_measure(frame)
-    labels = ["hybrid", "hybrid, call_chain", "hybrid, re_entrant", "hybrid, pool(2)"]
+    labels = [f"hybrid, {admission}" for admission in ADMISSIONS]
     assert legend_of(ax) == labels
     assert [line_of(ax, label).get_fillstyle() for label in labels] == [
         "full",
@@ -128,6 +128,16 @@ def test_interval_is_a_bar_from_low_to_high() -> None:
         [[2.0, 9.0], [2.0, 11.0]],
         [[4.0, 80.0], [4.0, 100.0]],
     ]
+
+
+def test_intervals_at_the_same_x_stand_side_by_side_in_the_order_of_their_curves() -> None:
+    ax = draw_measure(every_architecture(x=[1.0], y=[1.0], low=[0.5], high=[2.0]))
+    ax.figure.draw_without_rendering()  # type: ignore[union-attr]  # a subfigure is none of ours
+    drawn = [each.lines[2][0] for each in ax.containers if isinstance(each, ErrorbarContainer)]
+    places = [bars.get_transform().transform((1.0, 1.0))[0] / ax.figure.dpi * 72 for bars in drawn]
+    assert np.diff(places) == pytest.approx([2.0] * (len(gl.ARCHITECTURES) - 1))
+    [at, _] = ax.transData.transform((1.0, 1.0)) / ax.figure.dpi * 72
+    assert np.mean(places) == pytest.approx(at)
 
 
 def test_interval_need_not_contain_its_value() -> None:
