@@ -239,6 +239,8 @@ def _draw(ax: Axes, curve: Curve, rank: int, count: int, *, steps: bool) -> Any:
             transform=ax.transData
             + ScaledTranslation(aside / 72, 0, figure_of(ax).dpi_scale_trans),
         )
+        for ends in (curve.low, curve.high):  # matplotlib takes no account of what stands aside
+            ax.update_datalim(np.column_stack([curve.x, ends]))
     return line
 
 

@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 from itertools import pairwise
@@ -138,6 +139,14 @@ def test_intervals_at_the_same_x_stand_side_by_side_in_the_order_of_their_curves
     assert np.diff(places) == pytest.approx([2.0] * (len(gl.ARCHITECTURES) - 1))
     [at, _] = ax.transData.transform((1.0, 1.0)) / ax.figure.dpi * 72
     assert np.mean(places) == pytest.approx(at)
+
+
+def test_intervals_are_within_the_axes() -> None:
+    for scale in ("linear", "log"):
+        ax = draw_measure(POINTS.assign(y=1.0, low=0.01, high=[70.0, math.nan, 7.0]), yscale=scale)
+        low, high = ax.get_ylim()
+        assert low < 0.01
+        assert high > 70.0
 
 
 def test_interval_need_not_contain_its_value() -> None:
