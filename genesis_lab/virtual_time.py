@@ -25,6 +25,7 @@ import trio._core._run as trio_run
 # Public as trio.testing.active_thread_count, but trio.testing imports pytest where that is there.
 from trio._threads import active_thread_count
 
+from genesis_lab import interrupts
 from genesis_lab.errors import (
     InvalidSetting,
     RealWaitUnderVirtualTime,
@@ -105,7 +106,7 @@ def run(
     check_choice("clock", clock, tuple(_CLOCKS))
     lab_clock = _CLOCKS[clock](seed=seed, horizon=horizon)
     try:
-        with _deterministic_scheduling(seed):
+        with _deterministic_scheduling(seed), interrupts.raised():
             return trio.run(_supervise, main, lab_clock, clock=lab_clock)
     except BaseExceptionGroup as group:
         if group.subgroup(KeyboardInterrupt):

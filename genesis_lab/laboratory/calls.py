@@ -5,7 +5,6 @@ back, so that the bus records the request as cancelled.
 """
 
 import asyncio
-import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, wait
@@ -17,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 import trio
 
+from genesis_lab import interrupts
 from genesis_lab.laboratory.errors import LabClosed, NoEventLoop
 
 T = TypeVar("T")
@@ -153,7 +153,7 @@ def _hearing_interrupts() -> Iterator[threading.Event]:
     interrupt raises KeyboardInterrupt, or it is ignored, and that is left to whoever decided it.
     """
     interrupted = threading.Event()
-    handler = _handler_for_the_loop()
+    handler = interrupts.handler_for_the_loop()
     if handler is None:
         yield interrupted
         return
@@ -162,22 +162,5 @@ def _hearing_interrupts() -> Iterator[threading.Event]:
         interrupted.set()
         handler(number, frame)
 
-    signal.signal(signal.SIGINT, hear)
-    try:
+    with interrupts.handled_by(hear, instead_of=handler):
         yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
-def _handler_for_the_loop() -> Callable[[int, FrameType | None], Any] | None:
-    """What handles an interrupt, if that tells this thread's event loop."""
-    if threading.current_thread() is not threading.main_thread():
-        return None
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-    handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler) or handler is signal.default_int_handler:
-        return None
-    return handler

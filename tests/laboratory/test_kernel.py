@@ -138,6 +138,13 @@ def test_an_error_of_a_component_is_in_the_lab_s_errors_and_in_no_cell_s_output(
             "gl.run(main)",
             id="in a nursery",
         ),
+        pytest.param(
+            "await asyncio.sleep(0)\ngl.run(lambda: spin(FILE))", id="it computes beside await"
+        ),
+        pytest.param(
+            "await asyncio.sleep(0)\ngl.run(lambda: wait(FILE), clock='real')",
+            id="it waits beside await",
+        ),
     ],
 )
 def test_an_interrupted_run_raises_keyboard_interrupt_and_the_kernel_goes_on(
@@ -145,6 +152,7 @@ def test_an_interrupted_run_raises_keyboard_interrupt_and_the_kernel_goes_on(
 ) -> None:
     assert interrupted(kernel, code, file).error == "KeyboardInterrupt"
     assert kernel.run("gl.run(lambda: gl.sleep(3)).at").value == "3.0"
+    assert kernel.run("await asyncio.sleep(0, 1)").value == "1"
     assert kernel.run("lab.request('a', 'ask', 7)").value == "7"
 
 
