@@ -28,7 +28,7 @@ class NoEventLoop(LabError):
 
 
 class ComponentQuit(LabError):
-    """A component raised SystemExit or KeyboardInterrupt, which the laboratory outlives."""
+    """A component raised what is no `Exception`, as SystemExit, which the laboratory outlives."""
 
     def __init__(self, component: str, error: str) -> None:
         super().__init__(component, error)

@@ -12,6 +12,8 @@ from functools import wraps
 from inspect import iscoroutinefunction, unwrap
 from typing import Any
 
+import trio
+
 from genesis_lab.buses.endings import is_cancellation
 from genesis_lab.components import BusFace, Component
 from genesis_lab.laboratory.errors import ComponentQuit
@@ -67,8 +69,8 @@ class ErrorLog:
 class Watched(Component):
     """A component as its live bus sees it.
 
-    What its methods raise is kept, and goes on to the bus; but an exit or interrupt that it raises
-    would end the bus, and goes on as a plain failure.
+    What its methods raise is kept, and goes on to the bus; but what is no `Exception`, such as an
+    exit or asyncio's cancellation, would end the bus, and goes on as a plain failure.
 
     Parameters
     ----------
@@ -126,7 +128,8 @@ class Watched(Component):
         Raises
         ------
         ComponentQuit
-            In place of an error that would end the bus.
+            In place of an error that would end the bus; in a group with the cancellation, if the
+            error has one in it.
         """
         if is_cancellation(error):
             return
@@ -142,10 +145,17 @@ class Watched(Component):
             )
         )
         if _would_end_the_bus(error):
-            raise ComponentQuit(self.id, error.__class__.__name__) from error
+            raise self._harmless(error) from error
+
+    def _harmless(self, error: BaseException) -> BaseException:
+        """What goes on to the bus in place of an error that would end it."""
+        quitting = ComponentQuit(self.id, error.__class__.__name__)
+        if isinstance(error, BaseExceptionGroup) and (cancelled := error.subgroup(trio.Cancelled)):
+            return BaseExceptionGroup(error.message, [cancelled, quitting])
+        return quitting
 
 
 def _would_end_the_bus(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return any(map(_would_end_the_bus, error.exceptions))
-    return isinstance(error, KeyboardInterrupt | SystemExit)
+    return not isinstance(error, Exception | trio.Cancelled)

@@ -311,11 +311,18 @@ def test_what_a_plain_method_raises_is_kept_too(lab: gl.LiveLab) -> None:
     ]
 
 
+class Quit(BaseException):
+    """What a researcher's code may have of its own."""
+
+
 @pytest.mark.parametrize(
     "error",
     [
         SystemExit(3),
         KeyboardInterrupt(),
+        asyncio.CancelledError(),
+        GeneratorExit(),
+        Quit(),
         BaseExceptionGroup("several", [ValueError(), SystemExit(3)]),
     ],
 )
@@ -333,6 +340,31 @@ def test_a_component_that_quits_does_not_end_the_lab(
         assert outcomes(lab) == [("a", "failed")]
         assert list(lab.trace().deliveries["outcome"]) == ["failed"]
         assert [kept.component for kept in lab.errors] == ["a", "a"]
+        assert lab.request("b", "ask", 7) == 7
+
+
+@pytest.mark.parametrize("architecture", gl.ARCHITECTURES)
+def test_a_component_that_quits_while_it_is_cancelled_does_not_end_the_lab(
+    architecture: str,
+) -> None:
+    async def quits_when_cancelled(part: Part, data: Any) -> None:
+        try:
+            await until_cancelled(part, data)
+        finally:
+            raise Quit
+
+    async def serve(part: Part, data: Any) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(quits_when_cancelled, part, data)
+            nursery.start_soon(until_cancelled, part, data)
+
+    with gl.live(architecture) as lab:
+        lab.register(Part("a", serve))
+        lab.register(Part("b"))
+        with waiting_request(lab, "a"):
+            wait_until_served(lab, "a")
+            lab.unregister("a")
+        assert outcomes(lab) == [("a", "failed")]
         assert lab.request("b", "ask", 7) == 7
 
 
