@@ -37,11 +37,11 @@ _COMPREHENSIONS = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"}
 class Runs(Protocol):
     """Who runs calls: the bus's thread."""
 
-    is_abandoned: bool
-    """Python ends: whoever waits has no more to do, and is best left waiting."""
+    failure: BaseException | None
+    """What ended it, if nobody asked for that."""
 
     def start(self, call: "Call") -> None:
-        """Run a call as soon as the thread gets to it."""
+        """Run a call as soon as the thread gets to it; refuse it if it cannot be run to its end."""
 
     def soon(self, function: Callable[[], object]) -> None:
         """Call a plain function in the thread, as soon as that gets to it."""
@@ -68,19 +68,23 @@ class Call:
     # --- on the bus's thread ----------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Run the function; what it raises is raised where the caller waits."""
+        """Run the function; what it raises is raised where the caller waits.
+
+        What ends the thread goes on, and leaves the call to who runs it.
+        """
         try:
             with self._scope:
                 self._end.set_result(await self._function())
         except Exception as error:  # noqa: BLE001  # see above
             self._end.set_exception(error)
-        finally:
-            if not self._end.done() and not self._runner.is_abandoned:
-                self.refuse()
+        if not self._end.done():
+            self.refuse()
 
     def refuse(self) -> None:
         """End the call without a result: it was taken back, or the laboratory is closed."""
-        self._end.set_exception(LabClosed())
+        refusal = LabClosed()
+        refusal.__cause__ = self._runner.failure
+        self._end.set_exception(refusal)
 
     # --- on the caller's --------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ class BusThread:
         self.is_abandoned = False
         """Python ends, and nobody is to hear of what becomes of this."""
         self._ended_at: float | None = None
+        self._unfinished: set[Call] = set()
         self._opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="genesis_lab live bus", daemon=True)
         self._thread.start()
@@ -69,6 +70,9 @@ class BusThread:
             self.failure = failure
             if not self._opened.done():
                 self._opened.set_exception(failure)
+        if not self.is_abandoned:
+            for call in self._unfinished:
+                call.refuse()
 
     async def _keep_open(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
@@ -78,9 +82,16 @@ class BusThread:
                 async with trio.open_nursery() as self._calls, self.bus:
                     self._opened.set_result(None)
                     await self._closing.wait()
+        except BaseException as failure:
+            self.failure = failure  # known before anybody is refused
+            raise
         finally:
             self._closing.set()
             self._ended_at = self.bus.now()
+
+    async def _finish(self, call: Call) -> None:
+        await call.run()
+        self._unfinished.remove(call)
 
     # --- on others --------------------------------------------------------------------------------
 
@@ -91,7 +102,8 @@ class BusThread:
             if self._closing.is_set():
                 call.refuse()
             else:
-                self._calls.start_soon(call.run)
+                self._unfinished.add(call)
+                self._calls.start_soon(self._finish, call)
 
         try:
             self._token.run_sync_soon(begin)

@@ -415,6 +415,19 @@ def test_a_bus_that_fails_is_reported_by_the_lab(capfd: pytest.CaptureFixture[st
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_request_that_the_failing_bus_cannot_finish_is_told_of_the_failure() -> None:
+    class Fragile(gl.HybridCoordinator):
+        async def drain(self) -> None:
+            raise Quit
+
+    lab = gl.live(Fragile)
+    with pytest.raises(LabClosed) as caught:
+        lab.drain()
+    assert isinstance(caught.value.__cause__, BaseExceptionGroup)
+    assert caught.value.__cause__.subgroup(Quit)
+    assert lab.state == "failed"
+
+
 # --- a component that calls its own lab -----------------------------------------------------------
 
 
