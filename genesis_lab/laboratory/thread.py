@@ -16,7 +16,7 @@ from typing import TypeVar
 import trio
 
 from genesis_lab.buses import Bus
-from genesis_lab.laboratory.calls import HEARTBEAT, Call, begin_and_wait
+from genesis_lab.laboratory.calls import Call, begin_and_wait
 
 T = TypeVar("T")
 
@@ -42,6 +42,7 @@ class BusThread:
         self._ended_at: float | None = None
         self._unfinished: set[Call] = set()
         self._opened: Future[None] = Future()
+        self._ended: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="genesis_lab live bus", daemon=True)
         self._thread.start()
         self._opened.result()
@@ -73,6 +74,7 @@ class BusThread:
         if not self.is_abandoned:
             for call in self._unfinished:
                 call.refuse()
+        self._ended.set_result(None)
 
     async def _keep_open(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
@@ -135,9 +137,11 @@ class BusThread:
 
     def close(self) -> None:
         """Close the bus, which gives what is in flight its time to end; returns when it is done."""
-        self.ask_to_close()
-        while self._thread.is_alive() and not self.is_current:
-            self._thread.join(HEARTBEAT)
+        if self.is_current:
+            self.ask_to_close()
+        else:
+            begin_and_wait(self.ask_to_close, self._ended)
+            self._thread.join()
 
     def ask_to_close(self) -> None:
         """Close the bus as soon as the thread gets to it."""

@@ -28,6 +28,13 @@ class Component(gl.Component):
         return data
 
     async def on_event(self, event_type, data, source):
+        if event_type == "linger":
+            try:
+                await trio.sleep_forever()
+            finally:
+                with trio.CancelScope(shield=True):
+                    Path(data).touch()
+                    await trio.sleep(5)
         raise ValueError(f"bad price: {data}")
 
 async def wait(file):
@@ -115,6 +122,26 @@ def test_an_interrupt_takes_back_what_the_cell_waits_for_and_the_lab_lives_on(
     assert kernel.run("outcomes()").value == "('wait', 'cancelled')"
     assert kernel.run("lab.request('a', 'ask', 7)").value == "7"
     assert kernel.run("lab").value.startswith("<LiveLab on hybrid, open: a")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param("other.close()\nawait asyncio.sleep(0)", id="close"),
+        pytest.param("with other:\n    await asyncio.sleep(0)", id="block"),
+    ],
+)
+def test_an_interrupt_ends_the_wait_for_a_lab_that_closes(
+    kernel: Kernel, file: Path, code: str
+) -> None:
+    kernel.run(
+        "other = gl.live(grace=0.0)\n"
+        "other.register(Component('a'))\n"
+        "other.subscribe('a', 'linger')\n"
+        f"other.emit_event('linger', {str(file)!r})"
+    )
+    assert interrupted(kernel, code, file).error == "CancelledError"
+    assert kernel.run("lab.request('a', 'ask', 7)").value == "7"
 
 
 def test_an_error_of_a_component_is_in_the_lab_s_errors_and_in_no_cell_s_output(
