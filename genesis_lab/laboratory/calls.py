@@ -56,11 +56,15 @@ class Call:
         Who runs it.
     function
         What is run.
+    lab
+        Whose call it is: a laboratory that nobody has any longer is closed, but not before its
+        calls have ended.
     """
 
-    def __init__(self, runner: Runs, function: Callable[[], Awaitable[Any]]) -> None:
+    def __init__(self, runner: Runs, function: Callable[[], Awaitable[Any]], lab: object) -> None:
         self._runner = runner
         self._function = function
+        self._lab = lab
         self._scope = trio.CancelScope()
         self._end: Future[Any] = Future()
         self._end.set_running_or_notify_cancel()  # a waiting asyncio future cannot cancel it then

@@ -269,7 +269,7 @@ class LiveLab:
         if self._thread.is_current:
             raise CalledByComponent
         self._require_open()
-        return Call(self._thread, function).carry_out(caller)
+        return Call(self._thread, function, self).carry_out(caller)
 
     def _require_open(self) -> None:
         if not self._thread.is_open:

@@ -602,6 +602,28 @@ def test_a_lab_that_nobody_has_any_longer_is_closed() -> None:
     assert not thread.is_alive()
 
 
+def test_a_lab_is_open_as_long_as_a_call_on_it_is_awaited() -> None:
+    async def outlives_a_collection(_part: Part, data: Any) -> Any:
+        gc.collect()
+        await trio.sleep(0.01)
+        return data
+
+    def new_lab() -> gl.LiveLab:
+        lab = gl.live(grace=0.0)
+        lab.register(Part("a", outlives_a_collection))
+        return lab
+
+    async def main() -> Any:
+        return await new_lab().request("a", "ask", 7)
+
+    before = threads()
+    assert asyncio.run(main()) == 7
+    gc.collect()
+    for thread in threads() - before:
+        thread.join(DEADLINE)
+    assert threads() <= before
+
+
 def test_a_component_may_go_from_a_closed_lab_to_a_new_one() -> None:
     component = Part("a")
     for _ in range(2):
