@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -67,6 +68,8 @@ class Experiment:
     quick_replicates: int = 4
     horizon: float = math.inf
     """Where a trial is cut [s]."""
+    reads: Callable[[], Sequence[Path]] = tuple
+    """The files that trials read: if one changes, trials are run anew."""
 
     def __repr__(self) -> str:
         return f"<Experiment {self.name}: {self.question}>"

@@ -4,8 +4,9 @@ Together the files are a hive-partitioned dataset, so any engine can query them 
 
     SELECT * FROM read_parquet('results/trials/**/*.parquet', union_by_name = true)
 
-A trial's name is a hash of its experiment, condition and seed and of the code. So what has been
-computed is never computed again, and what a change may have touched is never taken for new.
+A trial's name is a hash of its experiment, condition and seed, of the code, and of what the code
+reads. So what has been computed is never computed again, and what a change may have touched is
+never taken for new.
 """
 
 import inspect
@@ -45,15 +46,28 @@ class DamagedResult(LabError):
         return f"{self.path}: not a readable result ({self.reason}); delete it, and run again"
 
 
-def code_version(*functions: Callable[..., object]) -> str:
-    """A hash of the code that a trial depends on: the lab's, and the files of these functions.
+def code_version(*functions: Callable[..., object], reads: Iterable[Path] = ()) -> str:
+    """A hash of the code that a trial depends on: the lab's, and that of these functions.
+
+    Parameters
+    ----------
+    *functions
+        They count by their names and by all that is in their files.
+    reads
+        The files that they read.
 
     Raises
     ------
     InvalidSetting
         A function is in no file, so nobody could tell whether it has changed.
     """
-    return _hash([_lab_version(), *(_file_hash(_file_of(function)) for function in functions)])
+    return _hash(
+        [
+            _lab_version(),
+            *((_name_of(function), _file_hash(_file_of(function))) for function in functions),
+            *(sha256(path.read_bytes()).hexdigest() for path in reads),
+        ]
+    )
 
 
 @cache
@@ -70,9 +84,14 @@ def _lab_version() -> str:
 def _file_of(function: Callable[..., object]) -> Path:
     path = inspect.getsourcefile(inspect.unwrap(function))
     if path is None or not Path(path).is_file():
-        name = getattr(function, "__qualname__", repr(function))
-        raise InvalidSetting("function", name, "one that is defined in a file, to be stored")
+        expected = "one that is defined in a file, to be stored"
+        raise InvalidSetting("function", _name_of(function), expected)
     return Path(path)
+
+
+def _name_of(function: Callable[..., object]) -> str:
+    name: str = getattr(function, "__qualname__", repr(function))
+    return name
 
 
 @cache
@@ -96,9 +115,12 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def path(self, experiment: str, condition: Condition, seed: int, code: str) -> Path:
+    def path(
+        self, experiment: str, condition: Condition, *, seed: int, horizon: float, code: str
+    ) -> Path:
         """Where the trial's file is, or will be."""
-        name = _hash([experiment, condition.architecture, dict(condition.parameters), seed, code])
+        settings = [condition.architecture, dict(condition.parameters), seed, horizon]
+        name = _hash([experiment, *settings, code])
         place = f"experiment={experiment}/architecture={condition.architecture}"
         return self.folder / place / f"{name}.parquet"
 

@@ -201,8 +201,13 @@ def trial_paths(store: Store, trials: Iterable[Trial]) -> list[Path]:
         store.path(
             trial.experiment.name,
             trial.condition,
-            trial.seed,
-            code_version(trial.experiment.scenario, trial.experiment.measure),
+            seed=trial.seed,
+            horizon=trial.experiment.horizon,
+            code=code_version(
+                trial.experiment.scenario,
+                trial.experiment.measure,
+                reads=trial.experiment.reads(),
+            ),
         )
         for trial in trials
     ]

@@ -119,6 +119,35 @@ def test_changed_code_is_a_trial_of_its_own(tmp_path: Path) -> None:
     assert frame["requests"].tolist() == [1]
 
 
+def test_other_function_of_the_same_file_is_a_trial_of_its_own(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    here(trials(1, replace(TINY, measure=_measured_here)), store)
+    frame = here(trials(1, replace(TINY, measure=_measured_here_as_well)), store)
+    assert frame["events"].tolist() == [0]
+
+
+def test_other_horizon_is_a_trial_of_its_own(tmp_path: Path) -> None:
+    store, whole = tmp_path / "store", here(trials(1))["at"].item()
+    for horizon in (math.inf, whole / 2):
+        frame = here(trials(1, replace(TINY, horizon=horizon)), store)
+        assert frame["at"].tolist() == [min(horizon, whole)]
+
+
+def test_other_content_of_what_trials_read_makes_them_trials_of_their_own(
+    tmp_path: Path, log: Path
+) -> None:
+    store, data = tmp_path / "store", tmp_path / "data"
+    planned = trials(1, replace(TINY, reads=lambda: [data]), log=str(log))
+    for content, run in [(b"some", 1), (b"some", 1), (b"other", 2)]:
+        data.write_bytes(content)
+        here(planned, store)
+        assert lines(log) == run
+
+
+def _measured_here_as_well(result: TrialResult) -> dict[str, Any]:
+    return {"events": len(result.trace.events)}
+
+
 def _measured_here(result: TrialResult) -> dict[str, Any]:
     return {"requests": len(result.trace.requests)}
 
