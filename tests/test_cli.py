@@ -129,7 +129,7 @@ ticks.csv, seed 0: 240 lines: 240 trades, 0 other messages, no bad lines, time n
 | ended                             |      stalled |    completed |         completed |
 | ended at [s]                      |       19.625 |       29.875 |            29.875 |
 | ticks published                   |          158 |          240 |               240 |
-| largest lag of a tick [s]         |            0 |            0 |                 0 |
+| largest lag of a tick [s]         |     for ever |            0 |                 0 |
 | signals                           |            1 |            1 |                 1 |
 | refused by risk manager           |            0 |            0 |                 0 |
 | rejected by exchange              |            0 |            0 |                 0 |
@@ -141,7 +141,7 @@ ticks.csv, seed 0: 240 lines: 240 trades, 0 other messages, no bad lines, time n
 | - pending                         |            2 |            0 |                 0 |
 | request latency, p50 [s]          |            - |         0.25 |                 0 |
 | request latency, p99 [s]          |            - |         0.25 |           0.02906 |
-| age of price at strategy, p99 [s] |            0 |            0 |                 0 |
+| age of price at strategy, p99 [s] |     for ever |            0 |                 0 |
 | events                            |          159 |          242 |               242 |
 | deliveries                        |          317 |          484 |               484 |
 | - handled                         |          315 |          484 |               484 |

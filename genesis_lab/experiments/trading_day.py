@@ -7,6 +7,7 @@ whether deliveries are awaited and whether a wait that would close a deadlock is
 The experiment replays the sample that comes with the lab; `replay` takes any ticks.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -113,6 +114,11 @@ def conditions(quick: bool) -> list[Condition]:
     )
 
 
+def reads() -> list[Path]:
+    """The file of the sample."""
+    return [sample_ticks()]
+
+
 def scenario(*, admission: str, sample: str, until: float | None) -> TradingDay:
     """The trading system, and the ticks of a sample until so many seconds after the first."""
     ticks = _read_sample(sample)
@@ -171,13 +177,14 @@ def measure(result: TrialResult) -> Mapping[str, Any]:
         run=result.run,
         trace=result.trace,
         genesis=result.scenario.genesis,
+        ticks=len(result.scenario.ticks.frame),
     )
     measured = measure_day(day)
     del measured["ended"], measured["at"]
     return {
         **measured,
         "fate": fate_of(result.trace),
-        "price_ages": _ages_of_prices(result.trace).quantile(_SHARES).tolist(),
+        "price_ages": [_age_of_prices(day, share) for share in _SHARES],
     }
 
 
@@ -194,7 +201,8 @@ def measure_day(day: TradingDayResult) -> dict[str, Any]:
         - `deadlocks_broken_timed_out` and so on: how many deadlocks were broken by what
         - `request_latency_p50`, `request_latency_p99`: from the intended sending to the known
           outcome, pending requests left out [s]
-        - `price_age_p99`: of a price when the strategy begins to look at it [s]
+        - `price_age_p99`: of a price when the strategy begins to look at it [s]; infinite if it
+          never looks at so many, as the run stalled
 
         Numbers are NaN where there was nothing to measure.
     """
@@ -207,7 +215,7 @@ def measure_day(day: TradingDayResult) -> dict[str, Any]:
         **_counts(requests["outcome"], "requests"),
         "request_latency_p50": float(latency.quantile(0.5)),
         "request_latency_p99": float(latency.quantile(0.99)),
-        "price_age_p99": float(_ages_of_prices(trace).quantile(0.99)),
+        "price_age_p99": _age_of_prices(day, 0.99),
         "events": len(trace.events),
         "deliveries": len(deliveries),
         **_counts(deliveries["outcome"], "deliveries"),
@@ -215,11 +223,19 @@ def measure_day(day: TradingDayResult) -> dict[str, Any]:
     }
 
 
-def _ages_of_prices(trace: Trace) -> "pd.Series[float]":
-    """How old each price was when the strategy began to look at it [s]."""
-    deliveries = trace.deliveries
+def _age_of_prices(day: TradingDayResult, share: float) -> float:
+    """What age this share of the prices has at most when the strategy begins to look at them [s].
+
+    Those that it will never look at are infinitely old, be it that they are not even published.
+    """
+    deliveries = day.trace.deliveries
     is_price = (deliveries["event_type"] == PRICE_UPDATE) & (deliveries["target"] == STRATEGY)
-    return (deliveries["started_at"] - deliveries["intended_at"])[is_price]
+    ages = (deliveries["started_at"] - deliveries["intended_at"])[is_price].dropna()
+    prices = day.ticks if day.run.ended == "stalled" else len(ages)
+    rank, last = share * (prices - 1), len(ages) - 1
+    if rank > last:
+        return math.inf if prices else math.nan
+    return float(ages.quantile(rank / last if last else 0.0))
 
 
 def _counts(labels: pd.Series, prefix: str) -> dict[str, int]:
@@ -408,6 +424,7 @@ EXPERIMENT = Experiment(
             ("call-chain", "hybrid", "call_chain"),
         ]
     },
+    reads=reads,
     replicates=3,
     quick_replicates=2,
 )

@@ -33,11 +33,13 @@ class TradingDay:
     ----------
     genesis : Genesis
         The trading system, to be looked at however the run ends.
+    ticks : Ticks
+        As given.
     """
 
     def __init__(self, ticks: Ticks, settings: GenesisSettings | None = None) -> None:
         self.genesis = Genesis(settings)
-        self._ticks = ticks
+        self.ticks = ticks
 
     async def run_on(self, bus: Bus, progress: Callable[[], object] | None = None) -> None:
         """Publish each tick's price at its time, and wait until the last event has been handled.
@@ -50,7 +52,7 @@ class TradingDay:
             Called after each tick.
         """
         self.genesis.join(bus)
-        await self.genesis.market_data.replay(_prices(self._ticks), progress)
+        await self.genesis.market_data.replay(_prices(self.ticks), progress)
         await bus.drain()
 
 
@@ -70,6 +72,8 @@ class TradingDayResult:
     trace: Trace
     genesis: Genesis
     """The trading system as the run left it."""
+    ticks: int
+    """How many there were to publish."""
 
     def summary(self) -> pd.Series:
         """Return what a comparison of architectures shows of a trading day.
@@ -80,11 +84,13 @@ class TradingDayResult:
             `ended`, `at` (when the run ended [s]), `ticks` (published), `signals`, `trades`,
             `rejections` (by the exchange), `refusals` (by the risk manager), `unanswered` (asked
             back in vain), `notifications`, `deadlocks` (formed), `deadlocks_broken`, `largest_lag`
-            (how late a tick was published, at most [s]; NaN without ticks), `reconciled` (whether
-            portfolio and exchange agree).
+            (how late a tick was published, at most [s]; infinite if the run stalled before the last
+            one, NaN without ticks), `reconciled` (whether portfolio and exchange agree).
         """
         genesis, deadlocks, events = self.genesis, self.trace.deadlocks, self.trace.events
         updates = events[events["event_type"] == "price_update"]
+        is_short = self.run.ended == "stalled" and len(updates) < self.ticks
+        largest_lag = (updates["sent_at"] - updates["intended_at"]).max()
         return pd.Series(
             {
                 "ended": self.run.ended,
@@ -98,7 +104,7 @@ class TradingDayResult:
                 "notifications": genesis.notifications.sent,
                 "deadlocks": len(deadlocks),
                 "deadlocks_broken": int(deadlocks["broken_at"].notna().sum()),
-                "largest_lag": (updates["sent_at"] - updates["intended_at"]).max(),
+                "largest_lag": math.inf if is_short else largest_lag,
                 "reconciled": genesis.reconcile().agrees,
             },
             name=self.architecture,
@@ -144,5 +150,9 @@ def trading_day(
 
     result = run(main, seed=seed, horizon=horizon)
     return TradingDayResult(
-        architecture=architecture, run=result, trace=recorder.trace(), genesis=day.genesis
+        architecture=architecture,
+        run=result,
+        trace=recorder.trace(),
+        genesis=day.genesis,
+        ticks=len(ticks.frame),
     )

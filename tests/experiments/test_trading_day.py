@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,9 +86,21 @@ def test_measures_say_how_each_message_ended(days: dict[str, TradingDayResult]) 
 
 def test_latency_of_requests_is_that_of_those_that_ended(days: dict[str, TradingDayResult]) -> None:
     columns = ["request_latency_p50", "request_latency_p99", "price_age_p99"]
-    measured = measures(days)[columns].astype(float)
+    measured: pd.DataFrame = measures(days)[columns].astype(float)
     assert measured.loc[["hybrid"]].to_numpy().tolist() == [[0.25, 0.25, 0.0]]
-    assert measured.loc[["synchronous"]].isna().to_numpy().tolist() == [[True, True, False]]
+    nothing, forever = math.nan, math.inf
+    assert measured.loc[["synchronous"]].to_numpy().ravel().tolist() == pytest.approx(
+        [nothing, nothing, forever], nan_ok=True
+    )
+
+
+def test_price_that_the_strategy_never_looks_at_is_infinitely_old(
+    days: dict[str, TradingDayResult],
+) -> None:
+    stalled = days["synchronous"]  # at tick 158, which the strategy looks at
+    assert measure_day(replace(stalled, ticks=158))["price_age_p99"] == 0.0
+    assert measure_day(replace(stalled, ticks=159))["price_age_p99"] == 0.0
+    assert measure_day(replace(stalled, ticks=161))["price_age_p99"] == math.inf
 
 
 def test_age_of_a_price_is_how_long_it_lay_at_the_strategy(tmp_path: Path) -> None:
