@@ -136,7 +136,7 @@ class LeastRatio:
     """The shortest timeout tried that gives up on few enough, in mean service times.
 
     Infinite where none does. From `low`, of which that is possible, to `high`, of which it is sure:
-    by the 95 % interval of the share.
+    by the 95 % interval of the share; both are NaN where it has none.
     """
 
     value: float
@@ -148,11 +148,13 @@ def least_ratio(trials: pd.DataFrame, utilisation: float) -> LeastRatio:
     """The shortest timeout that gives up on less than `TOLERATED` at a utilisation."""
     at_load = trials[trials["utilisation"] == utilisation]
     shares = analysis.mean_intervals(at_load, "given_up", by="ratio")
-    first = {
-        bound: min(shares.loc[shares[bound] < TOLERATED, "ratio"], default=math.inf)
+    value, low, high = (
+        min(shares.loc[shares[bound] < TOLERATED, "ratio"], default=math.inf)
         for bound in ("mean", "low", "high")
-    }
-    return LeastRatio(first["mean"], first["low"], first["high"])
+    )
+    if shares["low"].isna().all():
+        low = high = math.nan
+    return LeastRatio(value, low, high)
 
 
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
@@ -164,43 +166,55 @@ def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
     for claim, band in BANDS.items():
         yield Verdict(
             claim=claim,
-            judgement=judge(band, busy.value, held),
+            judgement=judge(band, busy.value, at_peak.value),
             measured=f"longest mean that {band.shortest:g} s suits at a utilisation of {BUSY}",
             effect=band.shortest / busy.value,
             low=band.shortest / busy.high,
             high=band.shortest / busy.low,
             unit="s",
             sentence=(
-                f"A timeout of {busy.value:g} mean service times gives up on less than "
-                f"{TOLERATED:.0%} of the healthy requests at a utilisation of {BUSY} (of "
-                f"{at_peak.value:g} at {peak:g}), so "
-                f"{band.shortest:g} to {band.longest:g} s suits operations that take up to "
-                f"{band.shortest / busy.value:.2g} to {band.longest / busy.value:.2g} s on "
-                f"average (these are assumed to take {band.mean:g} s); and it masks a deadlock, "
-                f"which holds its components for up to {held * band.longest:g} s."
+                f"At a utilisation of {BUSY}, {_suffices(busy)}; at {peak:g}, "
+                f"{_suffices(at_peak)}. So {band.shortest:g} to {band.longest:g} s suits "
+                f"{_suited(band, busy)}, and at {peak:g} {_suited(band, at_peak)}; these are "
+                f"assumed to take {band.mean:g} s. A deadlock it only masks: its components are held "
+                f"for up to {held * band.longest:g} s."
             ),
         )
 
 
-def judge(band: Band, ratio: float, held: float) -> Judgement:
+def _suffices(least: LeastRatio) -> str:
+    """Which timeout is long enough, in a few words."""
+    few = f"gives up on less than {TOLERATED:.0%} of the healthy requests"
+    if math.isinf(least.value):
+        return f"no timeout that was tried {few}"
+    return f"a timeout of {least.value:g} mean service times {few}"
+
+
+def _suited(band: Band, least: LeastRatio) -> str:
+    """Which operations a recommendation suits, in a few words."""
+    if math.isinf(least.value):
+        return "none"
+    longest = (band.shortest / least.value, band.longest / least.value)
+    return "operations that take up to {:.2g} to {:.2g} s on average".format(*longest)
+
+
+def judge(band: Band, busy: float, peak: float) -> Judgement:
     """Whether a recommendation suits the operations that it is made for.
 
     It is refuted if even its longest timeout gives up on too many. It holds if its shortest one
-    does not, and no deadlock holds anybody; otherwise under the conditions that remain.
+    does not, whatever the load; otherwise under conditions, on the load or on the timeout.
 
     Parameters
     ----------
     band
         The recommendation.
-    ratio
-        The shortest timeout that does not give up on too many [mean service times].
-    held
-        How long a deadlock holds [timeouts].
+    busy, peak
+        The shortest timeouts that do not give up on too many [mean service times], at the usual
+        utilisation and at the highest.
     """
-    if band.longest < ratio * band.mean:
+    if band.longest < busy * band.mean:
         return "refuted"
-    suits_all = band.shortest >= ratio * band.mean and held == 0
-    return "holds" if suits_all else "holds with a condition"
+    return "holds" if band.shortest >= peak * band.mean else "holds with a condition"
 
 
 def drawings(trials: pd.DataFrame, _traces: Traces) -> Iterator[Drawing]:

@@ -94,34 +94,53 @@ def test_no_ratio_that_was_tried_may_be_long_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mean", "held", "judgement"),
+    ("mean", "peak", "judgement"),
     [
-        (0.1, 0.0, "holds"),
-        (0.1, 1.0, "holds with a condition"),  # a deadlock is masked
-        (0.15, 0.0, "holds with a condition"),  # only the longer ones suit
-        (0.2, 1.0, "holds with a condition"),
-        (0.21, 0.0, "refuted"),
+        (0.1, 10.0, "holds"),
+        (0.1, 11.0, "holds with a condition"),  # at the peak only longer ones suit
+        (0.05, math.inf, "holds with a condition"),
+        (0.15, 10.0, "holds with a condition"),  # only the longer ones suit
+        (0.2, 20.0, "holds with a condition"),
+        (0.21, 20.0, "refuted"),
     ],
 )
-def test_recommendation_is_judged_by_its_band(mean: float, held: float, judgement: str) -> None:
-    assert judge(Band(1.0, 2.0, mean=mean), ratio=10.0, held=held) == judgement
+def test_recommendation_is_judged_by_its_band(mean: float, peak: float, judgement: str) -> None:
+    assert judge(Band(1.0, 2.0, mean=mean), busy=10.0, peak=peak) == judgement
 
 
 def test_each_claim_gets_a_verdict_with_its_condition(trials: pd.DataFrame) -> None:
     verdicts = {verdict.claim: verdict for verdict in TIMEOUTS.verdicts(trials)}
     assert set(verdicts) == {name for name, c in CLAIMS.items() if c.experiment == "timeouts"}
-    assert {verdict.judgement for verdict in verdicts.values()} == {"holds with a condition"}
+    assert {claim: verdict.judgement for claim, verdict in verdicts.items()} == {
+        "fast operations": "holds",
+        "connection checks": "holds with a condition",
+        "complex operations": "holds with a condition",
+    }
     least = least_ratio(trials, BUSY).value
     for claim, verdict in verdicts.items():
         band = BANDS[claim]
         assert verdict.low <= verdict.effect == band.shortest / least <= verdict.high
-        assert verdict.sentence.endswith(f"holds its components for up to {band.longest:g} s.")
+        assert verdict.sentence.endswith(f"components are held for up to {band.longest:g} s.")
 
 
-def test_without_deadlocks_a_band_that_suits_its_operations_holds() -> None:
-    trials = trials_in_which({5.0: 0.05, 10.0: 0.001}, held=0.0)
+def test_band_that_suits_its_operations_at_any_load_holds() -> None:
+    trials = trials_in_which({5.0: 0.05, 10.0: 0.001})
     judgements = [verdict.judgement for verdict in TIMEOUTS.verdicts(trials)]
     assert judgements == ["holds", "holds", "holds"]
+
+
+def test_one_replicate_has_no_interval(trials: pd.DataFrame) -> None:
+    for verdict in TIMEOUTS.verdicts(trials[trials["seed"] == 0]):
+        assert verdict.effect > 0
+        assert math.isnan(verdict.low)
+        assert math.isnan(verdict.high)
+
+
+def test_verdict_says_so_where_no_timeout_suffices() -> None:
+    for verdict in TIMEOUTS.verdicts(trials_in_which({5.0: 0.05, 50.0: 0.02})):
+        assert "inf" not in verdict.sentence
+        assert "no timeout that was tried gives up on less than 1% of" in verdict.sentence
+        assert f"s suits none, and at {BUSY} none;" in verdict.sentence
 
 
 def test_summary_has_a_row_per_utilisation_and_timeout(trials: pd.DataFrame) -> None:
