@@ -26,6 +26,8 @@ _ASKS = 0.3
 _LONGEST = 3
 """The shortest chain that can come back to where it began."""
 _BY = ["architecture", "admission", "load", "components"]
+_PAIR = ("hybrid", "synchronous-component")
+"""Buses whose components run side by side, the new and the old one."""
 
 
 def conditions(quick: bool) -> list[Condition]:
@@ -96,7 +98,10 @@ def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
     serial = trials[trials["admission"] == "serial"]
     effect = _more_than_old_bus(serial)
     old_bus = serial.loc[serial["architecture"] == "synchronous", "deadlocked"].mean()
-    free = of["re_entrant"]
+    free = _per_seed(hybrid[hybrid["admission"] == "re_entrant"])
+    same, either = _same_instant(serial)
+    still = ", since chains that cross still do" if of["call_chain"]["deadlocked"] else ""
+    decides = "; so it is the admission that decides, and not the bus" if 0 < same == either else ""
     yield Verdict(
         claim="prevention",
         judgement=judge_by_admission(formed["deadlocked"]),
@@ -108,11 +113,11 @@ def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
         sentence=(
             f"With one message at a time, {of['serial']['probability']:.0%} of the runs on the "
             f"hybrid deadlock, and {old_bus:.0%} on the old bus; with call-chain admission it is "
-            f"{of['call_chain']['probability']:.0%}, since chains that cross still do; with "
-            f"re-entrant components {free['deadlocked']} of {free['trials']} runs "
-            f"(at most {free['high']:.2%}). In {_same_instant(serial):.0%} of the pairs the first "
-            f"deadlock comes at the very same instant as on an old bus whose components run side "
-            f"by side: it is the admission that prevents deadlocks, and not the bus."
+            f"{of['call_chain']['probability']:.0%}{still}; with re-entrant components it is "
+            f"{of['re_entrant']['deadlocked']} of {of['re_entrant']['trials']} runs, under "
+            f"{free['deadlocked']} of {free['trials']} seeds (95 % interval: up to "
+            f"{free['high']:.1%}). In {same} of {either} pairs with a deadlock the first one comes "
+            f"at the very same instant as on an old bus whose components run side by side{decides}."
         ),
     )
 
@@ -127,12 +132,23 @@ def _more_than_old_bus(serial: pd.DataFrame) -> Mapping[Any, float]:
     return found
 
 
-def _same_instant(serial: pd.DataFrame) -> float:
-    """In which share of the pairs hybrid and component-wise old bus deadlock together, or never."""
+def _per_seed(trials: pd.DataFrame) -> Mapping[str, Any]:
+    """Under how many seeds any run deadlocks; all trials of a seed are one observation."""
+    seeds = trials.groupby("seed")["deadlocked"].any().reset_index()
+    [found] = analysis.deadlock_probability(seeds, by=()).to_dict("records")
+    return {str(name): value for name, value in found.items()}
+
+
+def _same_instant(serial: pd.DataFrame) -> tuple[int, int]:
+    """How often hybrid and component-wise old bus deadlock together, of how many that do at all."""
     by_bus = serial.pivot_table(
-        index=["load", "components", "seed"], columns="architecture", values="time"
-    )
-    return float((by_bus["hybrid"] == by_bus["synchronous-component"]).mean())
+        index=["load", "components", "seed"],
+        columns="architecture",
+        values=["time", "deadlocked"],
+        aggfunc="first",
+    )[lambda pairs: pairs["deadlocked"][list(_PAIR)].any(axis="columns")]
+    hybrid, old = (by_bus["time", bus] for bus in _PAIR)
+    return int((hybrid == old).sum()), len(by_bus)
 
 
 def drawings(trials: pd.DataFrame, _traces: Traces) -> Iterator[Drawing]:
