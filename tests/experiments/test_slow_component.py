@@ -106,6 +106,24 @@ def test_verdict_is_refuted_if_latency_at_the_others_rises_on_the_hybrid(
     assert verdict.effect == pytest.approx(1.05)
 
 
+def test_verdict_is_refuted_if_events_are_lost_at_the_others(trials: pd.DataFrame) -> None:
+    on_hybrid = trials["architecture"] == "hybrid"
+    [verdict] = SLOW.verdicts(trials.assign(dropped_at_others=on_hybrid.astype(int)))
+    assert verdict.judgement == "refuted"
+    assert f"where {on_hybrid.sum()} of their events are lost" in verdict.sentence
+
+
+def test_sentence_has_the_largest_ratio_whatever_its_interval(trials: pd.DataFrame) -> None:
+    awaited = (trials["architecture"] == "hybrid-awaited") & (trials["slowness"] > 1)
+    for measure in AT_OTHERS:  # a large ratio with no spread, and a smaller one with much of it
+        base = trials.assign(**dict.fromkeys(AT_OTHERS, 1.0))
+        wide = base[measure].where(~awaited, 10.0 ** (trials["seed"] % 2 * 2))
+        other = next(name for name in AT_OTHERS if name != measure)
+        steady = base[other].where(~awaited, 50.0)
+        [verdict] = SLOW.verdicts(base.assign(**{measure: wide, other: steady}))
+        assert "with awaited delivery it is 50 times" in verdict.sentence
+
+
 def test_verdict_is_that_it_holds_if_nobody_pays(trials: pd.DataFrame) -> None:
     [verdict] = SLOW.verdicts(trials.assign(**dict.fromkeys([*AT_OTHERS, "at_dependent"], 0.001)))
     assert verdict.judgement == "holds"
