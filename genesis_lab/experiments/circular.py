@@ -65,21 +65,28 @@ def scenario(*, ring: int, admission: str, timeout: float | None) -> System:
 
 
 def summary(trials: pd.DataFrame) -> pd.DataFrame:
-    """A row per architecture, admission and timeout, over all sizes of the ring."""
-    by = ["architecture", "admission", "timeout"]
+    """A row per architecture, admission and size of the ring, under the longest timeout.
+
+    What a timeout ends has held for that long, so the longest one stands for the others.
+    """
+    by = ["architecture", "admission", "ring"]
+    shown = under_longest_timeout(trials)
     labels = {
         "latency": "time to answer [s]",
         "held": "longest deadlock [s]",
         "lost": "requests without answer",
     }
-    fates = trials.groupby(by, dropna=False, sort=False)["fate"].agg(worst).rename("deadlock")
-    return table_of_means(trials, labels, by=by).merge(fates.reset_index(), on=by)
+    fates = shown.groupby(by, sort=False)["fate"].agg(worst).rename("deadlock")
+    return table_of_means(shown, labels, by=by).merge(fates.reset_index(), on=by)
 
 
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
     """Whether rings no longer deadlock on the hybrid, and under which admission."""
     hybrid = trials[trials["architecture"] == "hybrid"]
-    formed = analysis.deadlock_probability(hybrid, by="admission").set_index("admission")
+    # Whether a deadlock forms does not depend on the timeout that ends it: one trial, not several.
+    formed = analysis.deadlock_probability(under_longest_timeout(hybrid), by="admission").set_index(
+        "admission"
+    )
     of = formed.to_dict("index")
     serial, by_chain = of["serial"], of["call_chain"]
     held = hybrid.loc[hybrid["admission"] == "serial", "held"]

@@ -115,7 +115,8 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
     """Whether a component that calls itself no longer deadlocks on the hybrid, shape by shape."""
     hybrid = trials[trials["architecture"] == "hybrid"]
-    formed = analysis.deadlock_probability(hybrid, by=["shape", "admission"])
+    # Whether a deadlock forms does not depend on the timeout that ends it: one trial, not several.
+    formed = analysis.deadlock_probability(under_longest_timeout(hybrid), by=["shape", "admission"])
     of = formed.set_index(["shape", "admission"]).to_dict("index")
 
     def share(shape: str, admission: str) -> str:
@@ -123,7 +124,7 @@ def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
         return f"{cell['deadlocked']} of {cell['trials']}"
 
     to_itself = of["request", "serial"]
-    returned = int(hybrid["returned"].sum())
+    returned = int(under_longest_timeout(hybrid)["returned"].sum())
     yield Verdict(
         claim="recursive calls",
         judgement=judge_by_admission(formed.groupby("admission")["deadlocked"].sum()),

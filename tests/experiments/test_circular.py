@@ -69,19 +69,24 @@ def test_claim_holds_with_the_condition_that_rings_are_let_in(trials: pd.DataFra
     assert "with call-chain admission 0 of 6 do" in verdict.sentence
 
 
+def test_other_timeouts_are_no_further_rings(trials: pd.DataFrame) -> None:
+    others = trials.dropna(subset="timeout").assign(timeout=0.25)
+    assert [*CIRCULAR.verdicts(pd.concat([trials, others]))] == [*CIRCULAR.verdicts(trials)]
+
+
 @pytest.mark.parametrize(("deadlocked", "judgement"), [(False, "holds"), (True, "refuted")])
 def test_verdict_follows_the_trials(trials: pd.DataFrame, deadlocked: bool, judgement: str) -> None:
     [verdict] = CIRCULAR.verdicts(trials.assign(deadlocked=deadlocked))
     assert (verdict.judgement, verdict.effect) == (judgement, float(deadlocked))
 
 
-def test_summary_has_a_row_per_architecture_admission_and_timeout(trials: pd.DataFrame) -> None:
+def test_summary_has_a_row_per_architecture_admission_and_ring(trials: pd.DataFrame) -> None:
     summary = CIRCULAR.summary(trials)
-    assert len(summary) == 2 + 2 * 3
+    assert len(summary) == (2 + 2 * 3) * trials["ring"].nunique()
     assert {"time to answer [s]", "longest deadlock [s] low", "deadlock"} <= set(summary)
-    by_condition = summary.set_index(["architecture", "admission"])["deadlock"]
-    assert by_condition["hybrid", "serial"] == "masked"
-    assert by_condition["synchronous", "serial"] == "hangs"
+    by_condition = summary.groupby(["architecture", "admission"])["deadlock"].unique()
+    assert by_condition["hybrid", "serial"].tolist() == ["masked"]
+    assert by_condition["synchronous", "serial"].tolist() == ["hangs"]
 
 
 def test_drawings_are_of_the_sweep_and_of_its_showcases(trials: pd.DataFrame) -> None:
