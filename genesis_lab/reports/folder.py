@@ -9,13 +9,13 @@ sweep.json                 which trials the report is about
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from genesis_lab.errors import LabError
 from genesis_lab.experiments.storage import DamagedResult
-from genesis_lab.recording.manifest import replace_file
+from genesis_lab.recording.manifest import replace_file, versions
 
 
 class NoResults(LabError):
@@ -42,6 +42,8 @@ class SweepRecord:
     quick: bool
     trials: Mapping[str, Sequence[str]]
     """The file of each trial, relative to the folder of trials, by experiment."""
+    versions: Mapping[str, str] = field(default_factory=versions)
+    """What the trials were run with; a later report is made from them, whatever there is then."""
 
 
 class ResultFolder:
@@ -88,6 +90,6 @@ class ResultFolder:
             raise NoResults(str(self.root))
         try:
             content = json.loads(self._sweep.read_bytes())
-            return SweepRecord(**{field.name: content[field.name] for field in fields(SweepRecord)})
+            return SweepRecord(**{each.name: content[each.name] for each in fields(SweepRecord)})
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedResult(str(self._sweep), f"{type(error).__name__}: {error}") from error

@@ -10,7 +10,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.tables import as_markdown
-from genesis_lab.recording.manifest import versions
 from genesis_lab.reports.display import measured
 
 if TYPE_CHECKING:
@@ -47,7 +46,6 @@ def _rendered(template: str, report: "Report", **functions: Any) -> str:
         report=report,
         claims=report.scoreboard.to_dict("records"),
         command=_command(report),
-        versions=versions(),
         measured=measured,
         as_markdown=_table,
         **functions,

@@ -18,7 +18,7 @@ from genesis_lab.experiments.storage import Store, frame_of
 from genesis_lab.experiments.tables import as_texts
 from genesis_lab.experiments.trials import run_trial
 from genesis_lab.recording import Trace
-from genesis_lab.recording.manifest import replace_file, versions
+from genesis_lab.recording.manifest import replace_file
 from genesis_lab.reports.folder import ResultFolder, SweepRecord
 
 
@@ -110,7 +110,7 @@ def _origin(
         "replicates": int(trials["seed"].nunique()),
         "quick": record.quick,
         "trials": len(trials),
-        "versions": versions(),
+        "versions": record.versions,
         "digest": digest_of(trials),
     }
 

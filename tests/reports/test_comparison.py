@@ -1,5 +1,6 @@
 """One comparison, for real: its files, its report, and what happens when something is amiss."""
 
+import json
 import os
 import re
 import shutil
@@ -138,6 +139,17 @@ def test_report_comes_from_what_is_stored_alone(
     monkeypatch.setattr("genesis_lab.experiments.trials.run", never)
     report(folder)
     assert contents(folder) == contents(made[0])
+
+
+def test_report_names_what_the_trials_were_run_with(folder: Path) -> None:
+    sweep = folder / "sweep.json"
+    record = json.loads(sweep.read_bytes())
+    record["versions"]["numpy"] = "0.9"
+    sweep.write_text(json.dumps(record))
+    report(folder)
+    assert "numpy 0.9" in (folder / "report.md").read_text("utf-8")
+    [figure] = (folder / "figures").rglob("*latency.json")
+    assert json.loads(figure.read_bytes())["versions"]["numpy"] == "0.9"
 
 
 def test_experiment_whose_trials_are_missing_is_left_out_and_named(folder: Path) -> None:
