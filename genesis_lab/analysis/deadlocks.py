@@ -1,5 +1,6 @@
 """How likely deadlocks are, how soon they come, and which ones a trace has."""
 
+import math
 from collections.abc import Sequence
 from itertools import groupby
 from typing import get_args
@@ -47,9 +48,11 @@ def deadlock_probability(
     Raises
     ------
     InvalidSetting
-        The frame has no such column.
+        The frame has no such column, or it is missing in a trial.
     """
     check_columns("deadlocked", [deadlocked], trials)
+    if trials[deadlocked].isna().any():
+        raise InvalidSetting(deadlocked, math.nan, "whether a deadlock formed, in every trial")
 
     def of_group(group: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame({"trials": [len(group)], "deadlocked": [int(group[deadlocked].sum())]})

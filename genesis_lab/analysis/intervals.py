@@ -186,7 +186,8 @@ def paired_differences(
     pandas.DataFrame
         Columns `[*by, between, difference, low, high, pairs]`, or `ratio` instead of `difference`;
         a row for each value of `between` but the baseline. A trial without a partner, or whose
-        measure or whose partner's is missing (NaN), is left out: `pairs` says how many there were.
+        measure or whose partner's is missing (NaN), is left out, and so are pairs of which both are
+        infinite, as nobody can say by how much: `pairs` says how many there were.
 
     Raises
     ------
@@ -202,8 +203,8 @@ def paired_differences(
     _check_pairs(frame, between=between, baseline=baseline, by=by, pair=pair)
     values = frame[[*by, between, pair]].assign(_value=frame[measure].astype("float64"))
     if relative:
-        if (values["_value"] <= 0).any():
-            raise InvalidSetting("measure", measure, "values above 0, as ratios are asked for")
+        for value in values.loc[values["_value"] <= 0, "_value"]:
+            raise InvalidSetting(measure, value, "a value above 0, as ratios are asked for")
         values["_value"] = np.log(values["_value"])
     is_baseline = values[between] == baseline
     partners = values[is_baseline].drop(columns=between).rename(columns={"_value": "_partner"})

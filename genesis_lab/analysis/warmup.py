@@ -44,7 +44,7 @@ def warm_up_length(values: npt.ArrayLike) -> int:
     """
     series = np.asarray(values, dtype=np.float64)
     if not np.isfinite(series).all():
-        raise InvalidSetting("values", values, "finite numbers")
+        raise InvalidSetting("values", float(series[~np.isfinite(series)][0]), "finite numbers")
     count = len(series) // _BATCH
     if count < 4:  # noqa: PLR2004  # two to compare with two
         return 0

@@ -149,3 +149,9 @@ def test_trace_without_deadlocks_has_no_durations() -> None:
         "mean_held", "max_held",
     ]  # fmt: skip
     assert gl.Recorder().trace().deadlocks.empty
+
+
+def test_trial_of_which_nobody_knows_is_refused() -> None:
+    trials = pd.DataFrame({"deadlocked": [True, None]})
+    with pytest.raises(InvalidSetting, match=r"^deadlocked=nan: expected whether a deadlock form"):
+        deadlock_probability(trials, by=())

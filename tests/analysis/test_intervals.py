@@ -227,4 +227,4 @@ def test_ratio_to_nothing_is_refused() -> None:
     frame = TRIALS.assign(x=[0.0, 1.0, 1.0, 1.0, 1.0, 1.0])
     with pytest.raises(InvalidSetting) as refused:
         paired_differences(frame, "x", between="bus", baseline="old", relative=True)
-    assert str(refused.value) == ("measure='x': expected values above 0, as ratios are asked for")
+    assert str(refused.value) == "x=0.0: expected a value above 0, as ratios are asked for"
