@@ -176,8 +176,8 @@ def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
                 f"At a utilisation of {BUSY}, {_suffices(busy)}; at {peak:g}, "
                 f"{_suffices(at_peak)}. So {band.shortest:g} to {band.longest:g} s suits "
                 f"{_suited(band, busy)}, and at {peak:g} {_suited(band, at_peak)}; these are "
-                f"assumed to take {band.mean:g} s. A deadlock it only masks: its components are held "
-                f"for up to {held * band.longest:g} s."
+                f"assumed to take {band.mean:g} s. A deadlock it only masks: its components are "
+                f"held for up to {held * band.longest:g} s."
             ),
         )
 
