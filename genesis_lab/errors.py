@@ -200,6 +200,21 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise InvalidSetting(name, value, " or ".join(map(repr, choices)))
 
 
+def check_text(name: str, value: object) -> None:
+    """Raise `InvalidSetting` unless the value is text that a file can hold."""
+    if not (isinstance(value, str) and _is_unicode(value)):
+        raise InvalidSetting(name, value, "text that can be written as UTF-8")
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether there are only characters in it: half a surrogate pair is none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class BusNotOpen(LabError):
     """The bus is used before `async with` opened it or after it was left."""
 

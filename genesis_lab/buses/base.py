@@ -204,6 +204,8 @@ class Bus(ABC):
         ------
         AlreadyRegistered
             Its id is taken, or it is on an open bus already.
+        InvalidSetting
+            Its id is not text, or none that a record can hold.
         BusNotOpen
             The bus has not been opened, or was left.
         """
@@ -244,6 +246,8 @@ class Bus(ABC):
         ------
         NotRegistered
             There is no such component.
+        InvalidSetting
+            The type is not text, or none that a record can hold.
         """
         self._directory.subscribe(component_id, event_type)
 
@@ -297,6 +301,8 @@ class Bus(ABC):
         ------
         InvalidTimeout
             The timeout is negative or not a number.
+        InvalidSetting
+            The target, the type or the source is not text, or none that a record can hold.
         BusNotOpen
             The bus has not been opened, or was left.
         """
@@ -321,6 +327,8 @@ class Bus(ABC):
             The subclass says how the request ended.
         InvalidTimeout
             The timeout is negative or not a number.
+        InvalidSetting
+            The target, the type or the source is not text, or none that a record can hold.
         BusNotOpen
             The bus has not been opened, or was left.
         """
@@ -587,6 +595,8 @@ class Bus(ABC):
 
         Raises
         ------
+        InvalidSetting
+            The type or the source is not text, or none that a record can hold.
         BusNotOpen
             The bus has not been opened, or was left.
         """

@@ -4,7 +4,7 @@ from trio.lowlevel import enable_ki_protection
 
 from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.buses.policies import Policy
-from genesis_lab.errors import AlreadyRegistered, NotRegistered
+from genesis_lab.errors import AlreadyRegistered, NotRegistered, check_text
 from genesis_lab.observers import Observer, Route
 
 EVERYBODY = ""
@@ -35,6 +35,8 @@ class Topic:
 class Directory:
     """Components, subscriptions and routes of one bus.
 
+    Names that no record could be written with are refused here: that costs once per route.
+
     Parameters
     ----------
     observer
@@ -57,6 +59,7 @@ class Directory:
     def register(self, mailbox: Mailbox) -> None:
         """Add a component under its id."""
         component_id = mailbox.component.id
+        check_text("id", component_id)
         if component_id in self.mailboxes:
             raise AlreadyRegistered(component_id)
         self.mailboxes[component_id] = mailbox
@@ -76,6 +79,7 @@ class Directory:
     def subscribe(self, component_id: str, event_type: str) -> None:
         """Add a subscription."""
         mailbox = self.mailbox(component_id)
+        check_text("event_type", event_type)
         self._subscribers.setdefault(event_type, {})[component_id] = mailbox
         self._topics.clear()
 
@@ -104,6 +108,9 @@ class Directory:
         key = (source, target, request_type)
         route = self.request_routes.get(key)
         if route is None:
+            check_text("source", source)
+            check_text("target_id", target)
+            check_text("request_type", request_type)
             route = RequestRoute(len(self.routes), *key)
             route.mailbox = self.mailboxes.get(target)
             route.policies = self._policies_for(route)
@@ -116,6 +123,8 @@ class Directory:
         key = (source, event_type)
         topic = self._topics.get(key)
         if topic is None:
+            check_text("source", source)
+            check_text("event_type", event_type)
             topic = self._topics[key] = Topic(
                 self._route(source, EVERYBODY, event_type),
                 [

@@ -158,6 +158,8 @@ class HybridCoordinator(Bus):
         ------
         InboxFull
             With overflow `reject`, after the event went to all subscribers that had room.
+        InvalidSetting
+            The type or the source is not text, or none that a record can hold.
         BusNotOpen
             The bus has not been opened, or was left.
         """

@@ -96,6 +96,8 @@ class LiveLab:
         ------
         AlreadyRegistered
             Its id is taken, or it is on an open bus already.
+        InvalidSetting
+            Its id is not text, or none that a record can hold.
         LabClosed
             The laboratory has been closed.
         """
@@ -120,6 +122,8 @@ class LiveLab:
         ------
         NotRegistered
             There is no such component.
+        InvalidSetting
+            The type is not text, or none that a record can hold.
         LabClosed
             The laboratory has been closed.
         """
@@ -160,6 +164,8 @@ class LiveLab:
         ------
         InvalidTimeout
             The timeout is negative or not a number.
+        InvalidSetting
+            The target, the type or the source is not text, or none that a record can hold.
         LabClosed
             The laboratory has been closed.
         CalledByComponent
@@ -195,6 +201,8 @@ class LiveLab:
         ------
         InboxFull
             With overflow `reject`, after the event went to all subscribers that had room.
+        InvalidSetting
+            The type or the source is not text, or none that a record can hold.
         """
         emit = partial(self._bus.emit_event, event_type, data, source)
         return self._carry_out(emit, sys._getframe(1))
