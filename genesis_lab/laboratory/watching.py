@@ -20,6 +20,8 @@ from genesis_lab.laboratory.errors import ComponentQuit
 
 _KEPT = 100
 """How many errors are kept with their tracebacks."""
+_LONGEST = 300
+"""Characters of an error's one line: a message may hold all that its component was sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,7 @@ class ComponentError:
     source: str
     """Who sent that."""
     error: str
-    """The exception's class and message, on one line."""
+    """The exception's class and message, on one line; what is too long is cut off."""
     traceback: str = field(repr=False)
     """As Python prints it."""
 
@@ -140,7 +142,7 @@ class Watched(Component):
                 component=self.id,
                 type=type,
                 source=source,
-                error=traceback.format_exception_only(error)[0].rstrip(),
+                error=_in_one_line(error),
                 traceback="".join(traceback.format_exception(error.__class__, error, frames)),
             )
         )
@@ -153,6 +155,23 @@ class Watched(Component):
         if isinstance(error, BaseExceptionGroup) and (cancelled := error.subgroup(trio.Cancelled)):
             return BaseExceptionGroup(error.message, [cancelled, quitting])
         return quitting
+
+
+def _in_one_line(error: BaseException) -> str:
+    """The class and the message, as far as they fit.
+
+    Not the line that Python prints first: of mistyped code it is the file's.
+    """
+    kind = type(error)
+    name = kind.__qualname__
+    if kind.__module__ not in {"builtins", "__main__"}:
+        name = f"{kind.__module__}.{name}"
+    try:
+        message = str(error)
+    except BaseException:  # noqa: BLE001  # whatever it is, the error that is kept is another one
+        message = "<exception str() failed>"
+    line = " ".join(f"{name}: {message}".split()) if message else name
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
 def _would_end_the_bus(error: BaseException) -> bool:

@@ -311,6 +311,35 @@ def test_what_a_plain_method_raises_is_kept_too(lab: gl.LiveLab) -> None:
     ]
 
 
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError(), "ValueError"),
+        (ValueError("two\n\tlines"), "ValueError: two lines"),
+        (
+            SyntaxError("invalid syntax", ("script", 3, 1, "x =", 3, 2)),
+            "SyntaxError: invalid syntax (script, line 3)",
+        ),
+        (ExceptionGroup("both", [ValueError()]), "ExceptionGroup: both (1 sub-exception)"),
+        (Unspeakable(), f"{__name__}.Unspeakable: <exception str() failed>"),
+        (ValueError("x" * 5_000_000), "ValueError: " + "x" * 288 + "…"),
+    ],
+    ids=["no message", "two lines", "syntax", "group", "unspeakable", "long"],
+)
+def test_an_error_is_told_in_one_line_of_a_reasonable_length(
+    lab: gl.LiveLab, error: Exception, line: str
+) -> None:
+    lab.register(Part("a", raises(error)))
+    lab.request("a", "ask", None)
+    assert lab.errors[0].error == line
+    assert len(lab._repr_html_()) < 10_000
+
+
 class Quit(BaseException):
     """What a researcher's code may have of its own."""
 
