@@ -143,7 +143,9 @@ class Watched(Component):
                 type=type,
                 source=source,
                 error=_in_one_line(error),
-                traceback="".join(traceback.format_exception(error.__class__, error, frames)),
+                traceback=_printable(
+                    "".join(traceback.format_exception(error.__class__, error, frames))
+                ),
             )
         )
         if _would_end_the_bus(error):
@@ -170,8 +172,13 @@ def _in_one_line(error: BaseException) -> str:
         message = str(error)
     except BaseException:  # noqa: BLE001  # whatever it is, the error that is kept is another one
         message = "<exception str() failed>"
-    line = " ".join(f"{name}: {message}".split()) if message else name
+    line = _printable(" ".join(f"{name}: {message}".split())) if message else name
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
+def _printable(text: str) -> str:
+    """The text with half a surrogate pair, which neither a page nor a terminal takes, escaped."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _would_end_the_bus(error: BaseException) -> bool:

@@ -327,9 +327,10 @@ class Unspeakable(Exception):
         ),
         (ExceptionGroup("both", [ValueError()]), "ExceptionGroup: both (1 sub-exception)"),
         (Unspeakable(), f"{__name__}.Unspeakable: <exception str() failed>"),
+        (ValueError("half an emoji: \ud83d"), r"ValueError: half an emoji: \ud83d"),
         (ValueError("x" * 5_000_000), "ValueError: " + "x" * 288 + "…"),
     ],
-    ids=["no message", "two lines", "syntax", "group", "unspeakable", "long"],
+    ids=["no message", "two lines", "syntax", "group", "unspeakable", "unprintable", "long"],
 )
 def test_an_error_is_told_in_one_line_of_a_reasonable_length(
     lab: gl.LiveLab, error: Exception, line: str
@@ -337,7 +338,8 @@ def test_an_error_is_told_in_one_line_of_a_reasonable_length(
     lab.register(Part("a", raises(error)))
     lab.request("a", "ask", None)
     assert lab.errors[0].error == line
-    assert len(lab._repr_html_()) < 10_000
+    assert len(lab._repr_html_().encode()) < 10_000
+    assert lab.errors[0].traceback.encode()
 
 
 class Quit(BaseException):
