@@ -202,9 +202,15 @@ def _of_messages(messages: Sequence[Message], stays: Mapping[int, _Stay]) -> Ite
                     yield stay.flow("s", at, receiver)
 
 
-def _sender(message: Message, by_id: Mapping[int, Message]) -> int:
-    """Id of the message that it was sent in; a delivery comes from there by way of its event."""
-    return by_id[message.parent].parent if message.kind == "delivery" else message.parent
+def _sender(message: Message, by_id: Mapping[int, Message]) -> int | None:
+    """Id of the message that it was sent in; a delivery comes from there by way of its event.
+
+    A run that was killed may have left a delivery and not its event.
+    """
+    if message.kind != "delivery":
+        return message.parent
+    event = by_id.get(message.parent)
+    return None if event is None else event.parent
 
 
 def _slices(stay: _Stay) -> Iterator[Timed]:

@@ -76,6 +76,14 @@ def test_an_event_leads_to_each_of_its_deliveries() -> None:
     ]
 
 
+def test_a_delivery_whose_event_is_missing_is_there_without_an_arrow() -> None:
+    recorded = recorder()
+    report_delivery(recorded, 2, event=1)
+    content = content_of(recorded.trace())
+    assert [each.name for each in content.slices] == ["news (waiting)", "news"]
+    assert not content.arrows
+
+
 def test_what_a_handler_left_behind_is_sent_at_its_end() -> None:
     recorded = recorder()
     report_request(recorded, 0, started_at=1.25, finished_at=1.5)
