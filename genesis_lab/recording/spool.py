@@ -3,7 +3,8 @@
 A spool is a folder: `spool.json` says which run it is of; `requests.arrows` and its sisters grow by
 one complete Arrow IPC stream (schema, batch, end) per flush; `open.arrows` has one stream per table
 with what was open at the last flush, and is replaced as a whole. A run that is killed while it
-appends leaves an incomplete stream at the end, which is not read.
+appends leaves an incomplete stream at the end, which is not read, and `open.arrows.new`, which is
+written first: what has ended refers to what is open.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,11 +17,12 @@ import pyarrow as pa
 
 from genesis_lab.errors import DamagedTrace, InvalidSetting
 from genesis_lab.recording.frames import frame_of_arrow
-from genesis_lab.recording.manifest import Manifest, read_manifest, replace_file, write_manifest
+from genesis_lab.recording.manifest import Manifest, read_manifest, write_manifest
 from genesis_lab.recording.records import TABLES, Table
 
 _MANIFEST = "spool.json"
 _OPEN = "open.arrows"
+_NEXT_OPEN = "open.arrows.new"
 
 
 class Spool:
@@ -52,6 +54,8 @@ class Spool:
         self, ended: Callable[[Table], pa.Table], still_open: Callable[[Table], pa.Table]
     ) -> None:
         """Add what has ended since the last time, and replace what was open then."""
+        next_open = self._folder / _NEXT_OPEN
+        next_open.write_bytes(_streams(map(still_open, TABLES)))
         for table in TABLES:
             rows = ended(table)
             if rows.num_rows:
@@ -60,7 +64,7 @@ class Spool:
                     file.truncate(self._sizes[table])  # a disk that was full may have cut a stream
                     file.write(stream)
                 self._sizes[table] += len(stream)
-        replace_file(self._folder / _OPEN, _streams(map(still_open, TABLES)))
+        next_open.replace(self._folder / _OPEN)
 
     def written(self) -> "Spooled":
         """What is in the folder now; it can still be read when more has been added."""
@@ -96,10 +100,11 @@ def read_spool(folder: Path) -> tuple[Manifest, dict[Table, pd.DataFrame]]:
         raise DamagedTrace(str(folder), f"there is no {_MANIFEST}: no run was spooled here")
     manifest = read_manifest(folder / _MANIFEST)
     # Of a run that was killed within a flush, `open.arrows` has messages that have ended, too. The
-    # first row of a message counts, so those of the other files come first.
+    # first row of a message counts, so those of the other files come first, and what is older last.
     parts = {table: list(_complete_streams(_file(folder, table))) for table in TABLES}
-    for table, still_open in zip(TABLES, _complete_streams(folder / _OPEN), strict=False):
-        parts[table].append(still_open)
+    for name in (_NEXT_OPEN, _OPEN):
+        for table, still_open in zip(TABLES, _complete_streams(folder / name), strict=False):
+            parts[table].append(still_open)
     try:
         return manifest, {table: frame_of_arrow(table, parts[table]) for table in TABLES}
     except pa.ArrowException as error:

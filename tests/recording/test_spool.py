@@ -230,6 +230,16 @@ def test_run_that_is_killed_within_a_flush_leaves_each_message_once(spool: Path)
     assert list(gl.Trace.recover(spool).deadlocks["broken_at"]) == [2.0]
 
 
+def test_run_that_is_killed_within_a_flush_leaves_what_its_last_messages_refer_to(
+    spool: Path,
+) -> None:
+    recorded = recorder(OpenMessages(0), spool=spool, flush_every=1)
+    (spool / "open.arrows").mkdir()  # so that the flush ends before its last step
+    with pytest.raises(OSError, match=r"open\.arrows"):
+        report_request(recorded, 1, cause=0)
+    assert outcomes(gl.Trace.recover(spool)) == [(0, "pending"), (1, "answered")]
+
+
 def test_incomplete_stream_at_the_end_is_left_out(spool: Path) -> None:
     recorded = recorder(spool=spool, flush_every=2)
     path = spool / "requests.arrows"
