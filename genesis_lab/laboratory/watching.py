@@ -87,9 +87,9 @@ class Watched(Component):
         self.admission = component.admission
         self._component = component
         self._log = log
-        # The bus calls methods that never wait in a cheaper way, so each stays what it was.
+        # The bus calls methods that never wait in a cheaper way, so each stays what it is.
         for name in ("process_request", "on_event"):
-            setattr(self, name, self._watched(getattr(component, name)))
+            setattr(self, name, self._watched(name))
 
     @property
     def bus(self) -> BusFace:
@@ -100,14 +100,16 @@ class Watched(Component):
     def bus(self, bus: BusFace) -> None:
         self._component.bus = bus
 
-    def _watched(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """The same method, plain or async as it was."""
+    def _watched(self, name: str) -> Callable[..., Any]:
+        """Calls the method that then has this name; plain or async as the one that has it now."""
+        component = self._component
+        method = getattr(component, name)
         if iscoroutinefunction(unwrap(method)):
 
             @wraps(method)
             async def watched(type: str, data: Any, source: str) -> Any:
                 try:
-                    return await method(type, data, source)
+                    return await getattr(component, name)(type, data, source)
                 except BaseException as error:
                     self._keep(error, type, source)
                     raise
@@ -117,7 +119,7 @@ class Watched(Component):
             @wraps(method)
             def watched(type: str, data: Any, source: str) -> Any:
                 try:
-                    return method(type, data, source)
+                    return getattr(component, name)(type, data, source)
                 except BaseException as error:
                     self._keep(error, type, source)
                     raise

@@ -316,6 +316,30 @@ class Unspeakable(Exception):
         raise RuntimeError
 
 
+def test_a_method_that_is_written_anew_is_the_one_that_serves(lab: gl.LiveLab) -> None:
+    class Draft(gl.Component):
+        async def process_request(self, request_type: str, data: Any, source: str) -> Any:
+            return "first"
+
+        def on_event(self, event_type: str, data: Any, source: str) -> None:
+            raise ValueError("first")
+
+    async def better(_self: Draft, _type: str, _data: Any, _source: str) -> Any:
+        return "second"
+
+    def no_better(_self: Draft, _type: str, _data: Any, _source: str) -> None:
+        raise ValueError("second")
+
+    lab.register(Draft("a"))
+    lab.subscribe("a", "news")
+    assert lab.request("a", "ask", None) == "first"
+    Draft.process_request, Draft.on_event = better, no_better  # type: ignore[assignment]
+    assert lab.request("a", "ask", None) == "second"
+    lab.emit_event("news", None)
+    lab.drain()
+    assert [error.error for error in lab.errors] == ["ValueError: second"]
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
