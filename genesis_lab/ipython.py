@@ -3,7 +3,6 @@
 This module imports nothing of the lab, nor IPython and matplotlib: it is for those who have them.
 """
 
-import sys
 from io import BytesIO
 from traceback import TracebackException
 from types import TracebackType
@@ -39,8 +38,11 @@ def _show_groups(shell: Shell) -> None:
     show = shell.showtraceback
 
     def showtraceback(exc_tuple: Any = None, *arguments: Any, **settings: Any) -> None:
-        if _has_group((exc_tuple or sys.exc_info())[1]):
-            kind, error, traceback = shell._get_exc_info(exc_tuple)  # which keeps it for %debug
+        try:
+            kind, error, traceback = shell._get_exc_info(exc_tuple)  # for %tb the last one
+        except ValueError:  # there is none
+            error = None
+        if _has_group(error):
             shell._showtraceback(kind, error, _lines(shell, error, traceback))
         else:
             show(exc_tuple, *arguments, **settings)

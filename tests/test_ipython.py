@@ -99,6 +99,12 @@ def test_error_with_a_group_in_its_context_is_an_error_on_the_wire(
     assert text.endswith("    raise KeyError(\"later\")\nKeyError: 'later'")
 
 
+def test_last_traceback_is_shown_again() -> None:
+    _, before, [error], [again] = executed(["import genesis_lab as gl, trio", "%tb", GROUP, "%tb"])
+    assert [output.text for output in before] == ["No traceback available to show.\n"]
+    assert again == error
+
+
 @pytest.mark.parametrize("name", ["interrupt", "interrupt in a run"])
 def test_interrupt_arrives_as_such(outputs: dict[str, Any], name: str) -> None:
     assert (outputs[name].output_type, outputs[name].ename) == ("error", "KeyboardInterrupt")
