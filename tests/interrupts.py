@@ -1,6 +1,5 @@
 """A signal just where a test wants it: at a line of the code in question."""
 
-import gc
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +18,6 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-        gc.collect()  # what was never awaited is to be found here, and not in another test
 
 
 def lines_of(code: str, run: Callable[[], object]) -> list[Line]:

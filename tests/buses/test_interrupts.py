@@ -1,5 +1,6 @@
 """KeyboardInterrupt and SystemExit come out of a run as they are, and every record is closed."""
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:R
 def _interruptible() -> Iterator[None]:
     with interruptible():
         yield
+    gc.collect()  # what was never awaited is to be found here, and not in another test
 
 
 async def kills(_part: Part, _data: Any) -> None:

@@ -16,6 +16,7 @@ import trio
 import genesis_lab as gl
 from genesis_lab.errors import AlreadyRegistered, InvalidSetting, InvalidTimeout, NotRegistered
 from genesis_lab.laboratory.errors import CalledByComponent, LabClosed, NoEventLoop
+from tests.interrupts import interruptible
 from tests.laboratory.parts import (
     DEADLINE,
     elsewhere,
@@ -227,12 +228,10 @@ def test_a_call_is_awaited_on_asyncio_s_loop_only(lab: gl.LiveLab) -> None:
 # --- interrupts -----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Python's own way with SIGINT, which a test runner's worker may have switched off."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+@pytest.fixture(name="interruptible")
+def _interruptible() -> Iterator[None]:
+    with interruptible():
+        yield
 
 
 async def interrupts_its_caller(part: Part, data: Any) -> None:

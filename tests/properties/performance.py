@@ -1,8 +1,7 @@
 """One run of a system on a bus, disturbed at a chosen step: cancelled, left, or interrupted."""
 
 import signal
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 from math import inf
 from typing import cast
@@ -11,6 +10,7 @@ import trio
 
 import genesis_lab as gl
 from genesis_lab.workloads.scripted import System
+from tests.interrupts import interruptible
 from tests.properties.balance import Tally, Witness, check_balance, clock_of_the_run
 from tests.properties.injection import AtStep
 from tests.properties.plain_record import RequestRow
@@ -147,13 +147,3 @@ async def interrupted(performance: Performance) -> None:
     performance.at_its_step(partial(signal.raise_signal, signal.SIGINT))
     async with performance.bus:
         await performance.perform()
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Python's own handling of SIGINT, which a test runner's worker may have switched off."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
