@@ -15,12 +15,11 @@ from genesis_lab.experiments.deadlocks import (
     drawings_of_deadlocks,
     judge_by_admission,
     measure_deadlocks,
+    table_of_deadlocks,
     under_longest_timeout,
-    worst,
 )
 from genesis_lab.experiments.drawings import draw_measure
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
-from genesis_lab.experiments.tables import table_of_means
 from genesis_lab.experiments.trials import Condition, admission_named, grid
 from genesis_lab.workloads.durations import Exponential
 from genesis_lab.workloads.scripted import (
@@ -65,19 +64,13 @@ def scenario(*, ring: int, admission: str, timeout: float | None) -> System:
 
 
 def summary(trials: pd.DataFrame) -> pd.DataFrame:
-    """A row per architecture, admission and size of the ring, under the longest timeout.
-
-    What a timeout ends has held for that long, so the longest one stands for the others.
-    """
-    by = ["architecture", "admission", "ring"]
-    shown = under_longest_timeout(trials)
+    """A row per architecture, admission and size of the ring, under the longest timeout."""
     labels = {
         "latency": "time to answer [s]",
         "held": "longest deadlock [s]",
         "lost": "requests without answer",
     }
-    fates = shown.groupby(by, sort=False)["fate"].agg(worst).rename("deadlock")
-    return table_of_means(shown, labels, by=by).merge(fates.reset_index(), on=by)
+    return table_of_deadlocks(trials, labels, by=["architecture", "admission", "ring"])
 
 
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:

@@ -1,7 +1,7 @@
 """What the experiments on deadlocks share: the word that tells a cure from a mask, and figures."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import pandas as pd
@@ -10,6 +10,7 @@ from genesis_lab import plots
 from genesis_lab.experiments.claims import Judgement
 from genesis_lab.experiments.drawings import draw_timeline
 from genesis_lab.experiments.experiment import Drawing, Traces
+from genesis_lab.experiments.tables import table_of_means
 from genesis_lab.experiments.trials import TrialResult
 from genesis_lab.recording import Trace
 
@@ -85,6 +86,19 @@ def under_longest_timeout(trials: pd.DataFrame) -> pd.DataFrame:
     timeout = trials["timeout"]
     shown: pd.DataFrame = trials[timeout.isna() | (timeout == timeout.max())]
     return shown
+
+
+def table_of_deadlocks(
+    trials: pd.DataFrame, labels: Mapping[str, str], *, by: Sequence[str]
+) -> pd.DataFrame:
+    """A row per condition: the means, as of `table_of_means`, and the worst that became of any.
+
+    Under the longest timeout: what a timeout ends has held for that long, so that one stands for
+    the others.
+    """
+    shown = under_longest_timeout(trials)
+    fates = shown.groupby(list(by), sort=False)["fate"].agg(worst).rename("deadlock")
+    return table_of_means(shown, labels, by=by).merge(fates.reset_index(), on=list(by))
 
 
 def judge_by_admission(deadlocked: "pd.Series[int]") -> Judgement:

@@ -24,12 +24,11 @@ from genesis_lab.experiments.deadlocks import (
     drawings_of_deadlocks,
     judge_by_admission,
     measure_deadlocks,
+    table_of_deadlocks,
     under_longest_timeout,
-    worst,
 )
 from genesis_lab.experiments.drawings import draw_measure
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
-from genesis_lab.experiments.tables import table_of_means
 from genesis_lab.experiments.trials import Condition, TrialResult, admission_named, grid
 from genesis_lab.workloads.durations import Exponential
 from genesis_lab.workloads.scripted import (
@@ -96,20 +95,14 @@ def measure(result: TrialResult) -> Mapping[str, Any]:
 
 
 def summary(trials: pd.DataFrame) -> pd.DataFrame:
-    """A row per shape, architecture and admission, under the longest timeout.
-
-    What a timeout ends has held for that long, so the longest one stands for the others.
-    """
-    by = ["shape", "architecture", "admission"]
-    shown = under_longest_timeout(trials)
+    """A row per shape, architecture and admission, under the longest timeout."""
     labels = {
         "latency": "time to answer [s]",
         "held": "longest deadlock [s]",
         "lost": "requests without answer",
         "returned": "events back at their emitter",
     }
-    fates = shown.groupby(by, sort=False)["fate"].agg(worst).rename("deadlock").reset_index()
-    return table_of_means(shown, labels, by=by).merge(fates, on=by)
+    return table_of_deadlocks(trials, labels, by=["shape", "architecture", "admission"])
 
 
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:

@@ -30,7 +30,7 @@ SERVICE = Exponential(0.01)
 THINK = Exponential(0.01)
 
 _WARM_UP = 0.1
-"""The time after which requests count [s], when all clients have asked, and wait as they will."""
+"""The time after which requests count [s], once every client has asked for the first time."""
 _NEARLY = 0.95
 """A share of the ideal that is as good as all of it."""
 _BY = ["architecture", "components"]

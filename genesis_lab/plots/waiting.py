@@ -124,7 +124,8 @@ def _involved(
     found = {message.id: message for message in messages_of(requests, deliveries, known, ids)}
     missing = [id for id in ids if id not in found]
     if missing:
-        raise InvalidSetting("events", events, f"the trace's events: {missing[0]} is one")
+        given = None if events is None else f"{len(events)} rows"
+        raise InvalidSetting("events", given, f"the trace's events: {missing[0]} is one")
     return found
 
 

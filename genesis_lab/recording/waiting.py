@@ -83,14 +83,15 @@ class _Involved:
         self._first_in_inbox: dict[str, Message] = {}
         self._first_of_event: dict[int, Message] = {}
         self._served_roots: list[Message] = []
-        for message in sorted(messages, key=_in_line):
+        in_line = sorted(messages, key=_place_in_line)
+        for message in in_line:
             if message.kind != "delivery" or _is_awaited(message, until):
                 self._caused[message.parent].append(message)
             if message.kind == "delivery":
                 self._first_of_event.setdefault(message.parent, message)
                 if _is_root(message):
                     self._first_in_inbox.setdefault(message.target, message)
-        for message in sorted(messages, key=_in_line):
+        for message in in_line:
             if message.id in self._caused:
                 self._served_at[message.target].append(message)
                 if _is_root(message):
@@ -128,7 +129,7 @@ class _Involved:
         yield self._served_roots
 
 
-def _in_line(message: Message) -> tuple[float, int]:
+def _place_in_line(message: Message) -> tuple[float, int]:
     """Where it is in a queue: behind all others, if it never got into the inbox."""
     return (inf if isnan(message.sent_at) else message.sent_at), message.id
 
