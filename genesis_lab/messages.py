@@ -1,4 +1,4 @@
-"""The values that travel and the values that are recorded: outcomes, routes, deadlocks.
+"""The values that travel and the values that are recorded: routes, outcomes, waits, deadlocks.
 
 This module imports neither pandas nor matplotlib.
 """
@@ -7,9 +7,24 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from html import escape
 from math import isnan, nan
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from genesis_lab.errors import as_cycle
+
+
+class Route:
+    """Who sends what to whom: interned by the bus, one number per (source, target, type).
+
+    Plain and mutable because it is the bus's look-up on the hot path as well: a bus subclasses it.
+    """
+
+    __slots__ = ("number", "source", "target", "type")
+
+    def __init__(self, number: int, source: str, target: str, type: str) -> None:
+        self.number = number
+        self.source = source
+        self.target = target
+        self.type = type
 
 
 class Outcome(IntEnum):
@@ -58,7 +73,48 @@ DELIVERY_OUTCOMES = (
     Outcome.PENDING,
 )
 
+
+class Failure(NamedTuple):
+    """What ended a message besides its outcome: an exception, as a record keeps it."""
+
+    kind: str
+    """The exception's class."""
+    line: str
+    """The first line of its text, cut to a bounded length; empty where there is none."""
+
+
 BrokenBy = Literal["timed_out", "cancelled", "refused"]
+
+WaitKind = Literal["reply", "emit", "handling", "admission", "inbox", "turn", "system", "event"]
+"""What a message waits for.
+
+- `reply`: the reply to a request that its handler sent;
+- `emit`: an event that its handler emits, and whose emitter is held;
+- `handling`: a delivery that its emitter waits for;
+- `admission`: a place at a component;
+- `inbox`: its turn, or room, in a subscriber's inbox;
+- `turn`: its turn among the deliveries of one event;
+- `system`: the bus, which one call chain has to itself;
+- `event`: an event that its handler asked for, and that lies undelivered.
+"""
+
+ELSEWHERE = -1
+"""Stands for the id of a message on another bus of the same run."""
+
+
+class Wait(NamedTuple):
+    """One edge of the wait-for graph: one message waits for another one."""
+
+    waiter: int
+    """Id of the message that waits, or `ELSEWHERE`."""
+    holder: int
+    """Id of the message that it waits for, or `ELSEWHERE`."""
+    kind: WaitKind
+    """What it waits for."""
+    where: str
+    """The component at which it waits; empty for the bus as a whole."""
+    since: float
+    """When the wait began [s since the waiter's bus opened]."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -71,11 +127,19 @@ class Deadlock:
     formed_at: float
     """When its last wait began [s]."""
     members: tuple[int, ...]
-    """Ids of the messages that wait for each other, in waiting order from the oldest one."""
+    """Ids of the messages that wait for each other, in waiting order from the oldest one.
+
+    `ELSEWHERE` for one on another bus.
+    """
     components: tuple[str, ...]
     """Where each member is: the component that serves it or that it waits for."""
     victims: list[int] = field(default_factory=list)
     """Ids of the messages that came to wait for a member, in the order they joined."""
+    waits: list[Wait] = field(default_factory=list)
+    """Who waits for whom: the members when it formed, then each victim when it joined.
+
+    Of a victim's waits, those for a member or another victim.
+    """
     broken_at: float = nan
     """When a member stopped waiting [s]; NaN while it holds."""
     broken_by: BrokenBy | None = None
@@ -92,3 +156,22 @@ class Deadlock:
 
     def _repr_html_(self) -> str:
         return f"<strong>Deadlock</strong> {escape(str(self))}"
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Membership:
+    """One component on a bus, from when it joined; it stays current until the component leaves.
+
+    Mutable on purpose, as a deadlock is: the end comes while the lab watches.
+    """
+
+    id: str
+    """The component's id; a later component may have the same one."""
+    admission: str
+    """The name of the admission that the bus grants it."""
+    capacity: float
+    """How many messages, or call chains, that lets in at once."""
+    joined_at: float
+    """When it was registered [s since the bus opened]."""
+    left_at: float = nan
+    """When it was unregistered [s since the bus opened]; NaN while it is there."""

@@ -8,22 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from genesis_lab.messages import Deadlock, Outcome
-
-
-class Route:
-    """Who sends what to whom: interned by the bus, one number per (source, target, type).
-
-    Plain and mutable because it is the bus's look-up on the hot path as well: a bus subclasses it.
-    """
-
-    __slots__ = ("number", "source", "target", "type")
-
-    def __init__(self, number: int, source: str, target: str, type: str) -> None:
-        self.number = number
-        self.source = source
-        self.target = target
-        self.type = type
+from genesis_lab.messages import Deadlock, Failure, Membership, Outcome, Route
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +45,9 @@ class Observer(Protocol):
     def route_opened(self, route: Route) -> None:
         """Announce a number used from now on for this (source, target, type)."""
 
+    def component_joined(self, membership: Membership) -> None:
+        """Hand over a component's stay when it begins; the value stays current until it ends."""
+
     def request_ended(
         self,
         id: int,
@@ -68,14 +56,20 @@ class Observer(Protocol):
         route: int,
         attempt: int,
         outcome: Outcome,
-        error: str | None,
+        error: Failure | None,
+        timeout: float,
         intended_at: float,
         sent_at: float,
+        arrived_at: float,
         started_at: float,
+        served_at: float,
         finished_at: float,
         blocked: float,
     ) -> None:
-        """Report one request, when its outcome is known."""
+        """Report one request, when its sender knows the outcome and its service has ended.
+
+        `timeout` is in seconds, infinite where there is none.
+        """
 
     def delivery_ended(
         self,
@@ -84,10 +78,12 @@ class Observer(Protocol):
         chain: int,
         route: int,
         outcome: Outcome,
-        error: str | None,
+        error: Failure | None,
         intended_at: float,
         sent_at: float,
+        arrived_at: float,
         started_at: float,
+        served_at: float,
         finished_at: float,
         blocked: float,
     ) -> None:

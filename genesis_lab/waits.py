@@ -15,13 +15,18 @@ forms exactly when its last wait begins, so looking at each beginning is enough.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from genesis_lab.messages import BrokenBy, Deadlock
+from genesis_lab.messages import BrokenBy, Deadlock, Wait, WaitKind
 
 
 class Resource(Protocol):
     """Something with places that messages hold and queue for."""
+
+    kind: WaitKind
+    """What a wait for a place is."""
+    where: str
+    """The component that it belongs to; empty for the bus as a whole."""
 
     def places(self) -> Iterable[Collection["Node"]]:
         """The holders, place by place; a free place has none."""
@@ -36,7 +41,14 @@ class Node:
     Not a dataclass: one is made per message, on the hot path.
     """
 
-    __slots__ = ("children", "ended", "id", "parent", "waiting_for")
+    __slots__ = ("children", "ended", "id", "parent", "sent_at", "waiting_for", "waiting_since")
+
+    awaited_as: ClassVar[WaitKind]
+    """What whoever waits for it waits for."""
+    sent_at: float
+    """When it was sent [s]."""
+    waiting_since: float
+    """Since when it is queued [s]."""
 
     def __init__(self, id: int, parent: "Node | None") -> None:
         self.id = id
@@ -66,6 +78,7 @@ class WaitForGraph:
     def begin(self, node: Node, resource: Resource, now: float) -> Deadlock | None:
         """Let `node`, already among the resource's waiters, wait; the deadlock that this closes."""
         node.waiting_for = resource
+        node.waiting_since = now
         if _plainly_live(resource):
             return None
         stuck = _sustained(_reach([node], _waits_on))
@@ -93,6 +106,7 @@ class WaitForGraph:
             formed_at=now,
             members=tuple(member.id for member in members),
             components=tuple(member.place() for member in members),
+            waits=[wait for member in members for wait in _edges(member, knot)],
         )
         self.standing[deadlock] = Involved(knot)
         return deadlock
@@ -109,8 +123,11 @@ class WaitForGraph:
                 members = involved.members & all_stuck
                 behind = newly_stuck & _reach(members, _waited_by, within=all_stuck)
             joined = behind - involved.members - involved.victims
-            deadlock.victims += sorted(other.id for other in joined)
+            in_order = sorted(joined, key=_age)
+            deadlock.victims += [other.id for other in in_order]
             involved.victims |= joined
+            stuck_here = involved.members | involved.victims
+            deadlock.waits += [wait for other in in_order for wait in _edges(other, stuck_here)]
 
 
 class Involved:
@@ -123,6 +140,20 @@ class Involved:
     def open_members(self) -> set[Node]:
         """The members that have not ended."""
         return {member for member in self.members if not member.ended}
+
+
+def _edges(node: Node, within: Collection[Node]) -> Iterator[Wait]:
+    """The waits of a node for others of a set."""
+    for child in node.children or ():
+        if child in within:
+            yield Wait(node.id, child.id, child.awaited_as, child.place(), child.sent_at)
+    resource = node.waiting_for
+    if resource is not None:
+        for holders in resource.places():
+            for holder in holders:
+                if holder in within:
+                    since = node.waiting_since
+                    yield Wait(node.id, holder.id, resource.kind, resource.where, since)
 
 
 def _waits_on(node: Node) -> Iterator[Node]:

@@ -38,8 +38,8 @@ from genesis_lab.errors import (
     TargetGone,
     UnknownTarget,
 )
-from genesis_lab.messages import Outcome
-from genesis_lab.observers import BusDescription, Observer, Route
+from genesis_lab.messages import Failure, Membership, Outcome, Route
+from genesis_lab.observers import BusDescription, Observer
 
 log = logging.getLogger("genesis_lab.bus")
 
@@ -214,9 +214,17 @@ class Bus(ABC):
         other = getattr(component, "bus", None)
         if isinstance(other, Bus) and other._is_open and component.id in other.components():
             raise AlreadyRegistered(component.id)
-        self._directory.register(
-            Mailbox(component, self._admission_of(component), self._new_inbox())
+        admission = self._admission_of(component)
+        mailbox = Mailbox(component, admission, self._new_inbox())
+        self._directory.register(mailbox)
+        mailbox.membership = Membership(
+            id=component.id,
+            admission=admission.name,
+            capacity=admission.capacity,
+            joined_at=self._now(),
         )
+        if self._observer is not None:
+            self._observer.component_joined(mailbox.membership)
         component.bus = self
 
     def unregister(self, component_id: str) -> None:
@@ -231,6 +239,7 @@ class Bus(ABC):
             There is no such component.
         """
         mailbox = self._directory.unregister(component_id)
+        mailbox.membership.left_at = self._now()
         for message in list(self._ledger.in_flight.values()):
             if isinstance(message, Request | Delivery) and message.mailbox is mailbox:
                 message.cancel()
@@ -375,7 +384,7 @@ class Bus(ABC):
             now=self.now,
             send=lambda: self._send(route, data, timeout, intended_at, True, next(numbers)),
             record_rejection=lambda: self._report_unserved(
-                route, Outcome.REJECTED, intended_at, next(numbers)
+                route, Outcome.REJECTED, timeout, intended_at, next(numbers)
             ),
         )
         try:
@@ -401,12 +410,12 @@ class Bus(ABC):
         parent, cause = self._sender()
         mailbox = route.mailbox
         if mailbox is None:
-            self._report_unserved(route, Outcome.UNKNOWN_TARGET, intended_at, attempt)
+            self._report_unserved(route, Outcome.UNKNOWN_TARGET, timeout, intended_at, attempt)
             await trio.lowlevel.checkpoint()  # so that asking in a loop can be cancelled
             outcome, result = Outcome.UNKNOWN_TARGET, None
         elif mailbox.serves_plainly and self._would_enter(mailbox, parent):
             outcome, result = self._answer_plainly(
-                route, mailbox, parent, cause, data, intended_at, attempt
+                route, mailbox, parent, cause, data, timeout, intended_at, attempt
             )
         else:
             sent_at = self._now()
@@ -459,6 +468,7 @@ class Bus(ABC):
         parent: InFlight | None,
         cause: int,
         data: Any,
+        timeout: float,
         intended_at: float | None,
         attempt: int,
     ) -> tuple[Outcome, Any]:
@@ -476,17 +486,31 @@ class Bus(ABC):
                 raise outward from None
         finally:
             self._report_at_once(
-                route, parent, cause, outcome, error, intended_at, sent_at, sent_at, attempt
+                route,
+                parent,
+                cause,
+                outcome,
+                error,
+                timeout,
+                intended_at,
+                sent_at,
+                sent_at,
+                attempt,
             )
         return outcome, result
 
     def _report_unserved(
-        self, route: RequestRoute, outcome: Outcome, intended_at: float | None, attempt: int
+        self,
+        route: RequestRoute,
+        outcome: Outcome,
+        timeout: float,
+        intended_at: float | None,
+        attempt: int,
     ) -> None:
         """Report a request that nobody began to serve."""
         parent, cause = self._sender()
         self._report_at_once(
-            route, parent, cause, outcome, None, intended_at, self._now(), nan, attempt
+            route, parent, cause, outcome, None, timeout, intended_at, self._now(), nan, attempt
         )
 
     @enable_ki_protection
@@ -496,7 +520,8 @@ class Bus(ABC):
         parent: InFlight | None,
         cause: int,
         outcome: Outcome,
-        error: str | None,
+        error: Failure | None,
+        timeout: float,
         intended_at: float | None,
         sent_at: float,
         started_at: float,
@@ -514,9 +539,12 @@ class Bus(ABC):
             attempt,
             outcome,
             error,
+            timeout,
             sent_at if intended_at is None else intended_at,
             sent_at,
+            sent_at,
             started_at,
+            nan if isnan(started_at) else self._now(),
             self._now(),
             0.0,
         )

@@ -5,7 +5,8 @@ from trio.lowlevel import enable_ki_protection
 from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.buses.policies import Policy
 from genesis_lab.errors import AlreadyRegistered, NotRegistered, check_text
-from genesis_lab.observers import Observer, Route
+from genesis_lab.messages import Route
+from genesis_lab.observers import Observer
 
 EVERYBODY = ""
 """The target of an event's own route; its deliveries have one each."""

@@ -14,13 +14,13 @@ from math import isnan
 import trio
 from trio.lowlevel import enable_ki_protection
 
-from genesis_lab.buses.endings import ending_of
+from genesis_lab.buses.endings import ending_of, failure_of
 from genesis_lab.buses.inflight import Delivery, InFlight
 from genesis_lab.buses.ledger import Ledger
 from genesis_lab.buses.mailbox import Inbox, Mailbox
 from genesis_lab.buses.unprotected import call_async, call_plain, watch_first_step
 from genesis_lab.errors import DeadlockDetected
-from genesis_lab.messages import Outcome
+from genesis_lab.messages import Failure, Outcome
 
 # An enum's member costs a look-up each time it is named.
 HANDLED, CANCELLED = Outcome.HANDLED, Outcome.CANCELLED
@@ -150,14 +150,14 @@ class Dispatcher:
         try:
             self._ledger.begin_wait(delivery, gate)
         except DeadlockDetected as refusal:
-            self._finish(delivery, delivery.refused, type(refusal).__name__)
+            self._finish(delivery, delivery.refused, failure_of(refusal))
         return False
 
     def _go_on(self, delivery: Delivery) -> None:
         delivery.is_admitted = True
         self._make_ready(delivery)
 
-    def _finish(self, delivery: Delivery, outcome: Outcome, error: str | None = None) -> None:
+    def _finish(self, delivery: Delivery, outcome: Outcome, error: Failure | None = None) -> None:
         """Close a delivery; the next one in its inbox, and an emitter waiting there, go on."""
         self._ledger.close(delivery, outcome, error)
         inbox = delivery.mailbox.inbox

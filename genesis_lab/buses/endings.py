@@ -4,16 +4,18 @@ import logging
 
 import trio
 
-from genesis_lab.messages import Outcome
-from genesis_lab.observers import Route
+from genesis_lab.messages import Failure, Outcome, Route
 
 log = logging.getLogger("genesis_lab.bus")
+
+_LONGEST = 200
+"""Characters of an exception's text that a record keeps."""
 
 
 def ending_of(
     exception: BaseException, route: Route
-) -> tuple[Outcome, str | None, BaseException | None]:
-    """The outcome, the error's name if it was one, and what has to go on to the sender's task.
+) -> tuple[Outcome, Failure | None, BaseException | None]:
+    """The outcome, the failure if there was one, and what has to go on to the sender's task.
 
     An `Exception` is the component's own and goes nowhere; a cancellation or an interrupt is not,
     and is never swallowed. A handler that fails while it is being cancelled raises both at once.
@@ -21,9 +23,19 @@ def ending_of(
     outward, failure = _part(exception)
     if failure is not None:
         log.info("%s failed on %s", route.target, route.type, exc_info=failure)
-        return Outcome.FAILED, type(failure).__name__, outward
-    error = None if is_cancellation(exception) else type(exception).__name__
+        return Outcome.FAILED, failure_of(failure), outward
+    error = None if is_cancellation(exception) else failure_of(exception)
     return Outcome.CANCELLED, error, outward
+
+
+def failure_of(exception: BaseException) -> Failure:
+    """What a record keeps of an exception; one whose text cannot be made has none."""
+    try:
+        text = str(exception)
+    except Exception:  # noqa: BLE001  # a foreign `__str__`: its failure is not the bus's
+        text = ""
+    line = text.strip().partition("\n")[0][:_LONGEST]
+    return Failure(type(exception).__name__, line.encode(errors="replace").decode())
 
 
 def _part(exception: BaseException) -> tuple[BaseException | None, Exception | None]:

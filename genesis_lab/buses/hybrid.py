@@ -11,7 +11,7 @@ from trio.lowlevel import enable_ki_protection
 from genesis_lab.buses.base import Bus
 from genesis_lab.buses.directory import Topic
 from genesis_lab.buses.dispatcher import Dispatcher
-from genesis_lab.buses.endings import is_cancellation
+from genesis_lab.buses.endings import failure_of, is_cancellation
 from genesis_lab.buses.inflight import Delivery, Emit
 from genesis_lab.buses.mailbox import Inbox
 from genesis_lab.components import Admission, Component
@@ -216,7 +216,8 @@ class HybridCoordinator(Bus):
         return full
 
     def _drop(self, delivery: Delivery) -> None:
-        self._ledger.close(delivery, Outcome.DROPPED, InboxFull.__name__)
+        full = InboxFull(delivery.route.type, (delivery.place(),))
+        self._ledger.close(delivery, Outcome.DROPPED, failure_of(full))
 
     async def _wait_for_room(self, emit: Emit, delivery: Delivery, inbox: Inbox) -> None:
         """Hold the emitter until the dispatcher has put its delivery into the inbox."""
@@ -226,7 +227,7 @@ class HybridCoordinator(Bus):
         try:
             await self._ledger.wait_in_line(delivery, inbox)
         except DeadlockDetected as refusal:
-            self._ledger.close(delivery, delivery.refused, type(refusal).__name__)
+            self._ledger.close(delivery, delivery.refused, failure_of(refusal))
         except BaseException:
             self._ledger.close(delivery, Outcome.CANCELLED)
             raise

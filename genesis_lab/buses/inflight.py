@@ -4,12 +4,12 @@ Made once per message on the hot path, hence plain classes whose defaults are cl
 """
 
 from collections.abc import Callable, Iterable
-from math import inf, nan
+from math import inf, isnan, nan
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from genesis_lab.buses.mailbox import Gate, Mailbox, Turns
-from genesis_lab.messages import Outcome
-from genesis_lab.observers import Observer, Route
+from genesis_lab.messages import Failure, Outcome, Route
+from genesis_lab.observers import Observer
 from genesis_lab.waits import Node, Resource
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ class InFlight(Node):
         "gone",
         "route",
         "scope",
-        "sent_at",
         "started_at",
         "system",
         "was_refused",
@@ -131,7 +130,9 @@ class InFlight(Node):
         """The resources that it may hold a place of."""
         return () if self.system is None else (self.system,)
 
-    def report(self, observer: Observer, outcome: Outcome, error: str | None, now: float) -> None:
+    def report(
+        self, observer: Observer, outcome: Outcome, error: Failure | None, now: float
+    ) -> None:
         """Tell the observer how it ended, or that it is `PENDING` now."""
         raise NotImplementedError
 
@@ -145,6 +146,7 @@ class Request(InFlight):
 
     __slots__ = ("attempt", "cause", "intended_at", "mailbox")
 
+    awaited_as = "reply"
     completed = Outcome.ANSWERED
     abandoned = Outcome.TARGET_GONE
     refused = Outcome.DEADLOCKED
@@ -174,7 +176,9 @@ class Request(InFlight):
         """The gates of its target and of the system."""
         return (self.mailbox.gate, *super().resources())
 
-    def report(self, observer: Observer, outcome: Outcome, error: str | None, now: float) -> None:
+    def report(
+        self, observer: Observer, outcome: Outcome, error: Failure | None, now: float
+    ) -> None:
         """Tell the observer how it ended."""
         observer.request_ended(
             self.id,
@@ -184,9 +188,12 @@ class Request(InFlight):
             self.attempt,
             outcome,
             error,
+            self.deadline - self.sent_at,
             self.intended_at,
             self.sent_at,
+            self.sent_at,
             self.started_at,
+            nan if outcome is PENDING or isnan(self.started_at) else now,
             nan if outcome is PENDING else now,
             self.blocked_until(now) if self.children else self.blocked,
         )
@@ -197,6 +204,7 @@ class Emit(InFlight):
 
     __slots__ = ("cause", "data", "intended_at", "subscribers")
 
+    awaited_as = "emit"
     completed = Outcome.HANDLED
 
     def __init__(
@@ -221,7 +229,9 @@ class Emit(InFlight):
         """The component that emits it."""
         return self.route.source
 
-    def report(self, observer: Observer, outcome: Outcome, error: str | None, now: float) -> None:
+    def report(
+        self, observer: Observer, outcome: Outcome, error: Failure | None, now: float
+    ) -> None:
         """Tell the observer when the emitter went on."""
         observer.event_emitted(
             self.id,
@@ -240,6 +250,7 @@ class Delivery(InFlight):
 
     __slots__ = ("emit", "is_admitted", "mailbox", "turns")
 
+    awaited_as = "handling"
     completed = Outcome.HANDLED
     is_delivery = True
 
@@ -261,7 +272,9 @@ class Delivery(InFlight):
         turns = () if self.turns is None else (self.turns,)
         return (self.mailbox.gate, self.mailbox.inbox, *turns, *super().resources())
 
-    def report(self, observer: Observer, outcome: Outcome, error: str | None, now: float) -> None:
+    def report(
+        self, observer: Observer, outcome: Outcome, error: Failure | None, now: float
+    ) -> None:
         """Tell the observer how it ended."""
         observer.delivery_ended(
             self.id,
@@ -272,7 +285,9 @@ class Delivery(InFlight):
             error,
             self.emit.intended_at,
             self.sent_at,
+            self.sent_at,
             self.started_at,
+            nan if outcome is PENDING or isnan(self.started_at) else now,
             nan if outcome is PENDING else now,
             self.blocked_until(now) if self.children else self.blocked,
         )

@@ -9,7 +9,7 @@ import trio
 
 from genesis_lab.buses.inflight import InFlight, Queue
 from genesis_lab.errors import DeadlockDetected, as_cycle
-from genesis_lab.messages import BrokenBy, Outcome
+from genesis_lab.messages import BrokenBy, Failure, Outcome
 from genesis_lab.observers import Observer
 from genesis_lab.waits import WaitForGraph
 
@@ -67,7 +67,7 @@ class Ledger:
             message.parent.unnest(message, self.now())
             message.parent = None
 
-    def close(self, message: InFlight, outcome: Outcome, error: str | None = None) -> None:
+    def close(self, message: InFlight, outcome: Outcome, error: Failure | None = None) -> None:
         """End a message: nobody waits for it any longer, and its record is written."""
         message.ended = True
         now = self.now()

@@ -9,6 +9,7 @@ from inspect import iscoroutinefunction, unwrap
 from typing import TYPE_CHECKING, Any
 
 from genesis_lab.components import Admission, Component
+from genesis_lab.messages import Membership, WaitKind
 
 if TYPE_CHECKING:
     from genesis_lab.buses.inflight import Delivery, InFlight
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 class Gate:
     """Admits messages up to its capacity, each to a place; the others enter in order of arrival."""
 
-    def __init__(self, capacity: float) -> None:
+    def __init__(self, capacity: float, *, kind: WaitKind = "admission", where: str = "") -> None:
         self.capacity = capacity
+        self.kind: WaitKind = kind
+        self.where = where
         self.taken: dict[Any, list[InFlight]] = {}
         """The holders of each place in use, by what a place belongs to: a message."""
         self.queue: OrderedDict[InFlight, None] = OrderedDict()
@@ -115,6 +118,9 @@ class ChainGate(Gate):
 class Turns:
     """Deliveries that are handled one after another: the current one, and those behind it."""
 
+    kind: WaitKind = "turn"
+    where = ""
+
     def __init__(self) -> None:
         self.current: Delivery | None = None
         self.queue: deque[Delivery] = deque()
@@ -156,6 +162,7 @@ class Inbox(Turns):
 
     def __init__(self, capacity: float) -> None:
         super().__init__()
+        self.kind = "inbox"
         self.capacity = capacity
         self.blocked: OrderedDict[Delivery, None] = OrderedDict()
 
@@ -181,7 +188,11 @@ class Mailbox:
     def __init__(self, component: Component, admission: Admission, inbox: Inbox) -> None:
         self.component = component
         self.is_registered = True
-        self.gate = (ChainGate if admission.by_chain else Gate)(admission.capacity)
+        self.membership: Membership
+        self.gate = (ChainGate if admission.by_chain else Gate)(
+            admission.capacity, where=component.id
+        )
+        inbox.where = component.id
         self.inbox = inbox
         self.serves_plainly = not _is_async(component.process_request)
         self.handles_plainly = not _is_async(component.on_event)

@@ -40,7 +40,7 @@ class SynchronousBus(Bus):
         check_choice("scope", scope, get_args(Scope))
         super().__init__(observer=observer, refuses_deadlocks=False, includes_emitter=True)
         self._scope = scope
-        self._system = Gate(1) if scope == "system" else None
+        self._system = Gate(1, kind="system") if scope == "system" else None
 
     @property
     def configuration(self) -> Mapping[str, Any]:
