@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextvars import ContextVar
 from html import escape
 from itertools import count
-from math import inf, nan
+from math import inf, isnan, nan
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
