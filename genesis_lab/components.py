@@ -3,12 +3,13 @@
 This module imports neither pandas nor matplotlib.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from html import escape
 from math import inf
 from typing import Any, Protocol
 
-from genesis_lab.errors import InvalidSetting, NotServed
+from genesis_lab.errors import InvalidSetting, NotServed, check_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,25 @@ class Admission:
     """Places: 1, n, or infinity."""
     by_chain: bool = False
     """A place is held by a whole call chain, whose further messages may enter at once."""
+    interleaves: bool = False
+    """A message gives its place up while it waits for a reply, and queues for it again."""
+    queue: float = inf
+    """How many messages may wait for a place; a further one is rejected with `QueueFull`."""
+
+    def bounded(self, queue: int) -> "Admission":
+        """The same admission with so many waiting messages at most; the next one is rejected.
+
+        >>> SERIAL.bounded(2)
+        SERIAL, queue 2
+
+        Raises
+        ------
+        InvalidSetting
+            `queue` is not a whole number of at least zero.
+        """
+        if not _is_whole(queue) or queue < 0:
+            raise InvalidSetting("queue", queue, "a whole number >= 0")
+        return replace(self, name=f"{self.name.partition(',')[0]}, queue {queue}", queue=queue)
 
     def __repr__(self) -> str:
         return self.name
@@ -29,8 +49,14 @@ SERIAL = Admission("SERIAL", 1)
 """One message at a time, and it stays that message's while it waits for nested replies."""
 CALL_CHAIN = Admission("CALL_CHAIN", 1, by_chain=True)
 """One message at a time, but messages of the same call chain may enter."""
+INTERLEAVED = Admission("INTERLEAVED", 1, interleaves=True)
+"""One message runs at a time; its place is another's while it waits for a reply.
+
+Orleans' reentrant grains, WCF's `ConcurrencyMode.Reentrant`, Ray's `get` and Dask's `secede` do
+this. A message whose handler waits in several tasks of its own gives the place up for all of them.
+"""
 RE_ENTRANT = Admission("RE_ENTRANT", inf)
-"""Any number of messages."""
+"""Any number of messages: an infinite server, unless its handlers `work`."""
 
 
 def pool(workers: int) -> Admission:
@@ -41,13 +67,94 @@ def pool(workers: int) -> Admission:
     InvalidSetting
         `workers` is not a whole number of at least one.
     """
-    if not isinstance(workers, int) or workers < 1:
+    if not _is_whole(workers) or workers < 1:
         raise InvalidSetting("workers", workers, "a whole number >= 1")
     return Admission(f"pool({workers})", workers)
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class AdmissionByType:
+    """Admissions per request type: each type that is named has places of its own.
+
+    All other requests, and all events, share those of the default. An operation that always
+    interleaves, as in Orleans, or a callback group, as in ROS 2, is a type with its own admission.
+
+    >>> AdmissionByType({"status": RE_ENTRANT}, default=SERIAL)
+    SERIAL; status: RE_ENTRANT
+
+    Parameters
+    ----------
+    types
+        The admission of each named request type.
+    default
+        The admission of everything else.
+
+    Raises
+    ------
+    InvalidSetting
+        A key is not text, or a value or the default is no `Admission`.
+    """
+
+    types: Mapping[str, Admission]
+    default: Admission
+
+    def __init__(self, types: Mapping[str, Admission], *, default: Admission = SERIAL) -> None:
+        if not isinstance(types, Mapping):
+            raise InvalidSetting("types", types, "a mapping from request types to admissions")
+        for name, admission in types.items():
+            check_text("request_type", name)
+            _check_admission(f"types[{name!r}]", admission)
+        _check_admission("default", default)
+        object.__setattr__(self, "types", dict(types))
+        object.__setattr__(self, "default", default)
+
+    @property
+    def name(self) -> str:
+        """The default's name, and those of the types."""
+        return "; ".join(
+            [self.default.name, *(f"{type}: {each.name}" for type, each in self.types.items())]
+        )
+
+    @property
+    def capacity(self) -> float:
+        """The places of the default."""
+        return self.default.capacity
+
+    def __hash__(self) -> int:
+        return hash((tuple(self.types.items()), self.default))
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _check_admission(name: str, value: object) -> None:
+    if not isinstance(value, Admission):
+        expected = "SERIAL, CALL_CHAIN, INTERLEAVED, RE_ENTRANT or pool(n)"
+        raise InvalidSetting(name, value, expected)
+
+
+def check_admission(value: object) -> None:
+    """Raise `InvalidSetting` unless a component may have this as its `admission`."""
+    if not isinstance(value, AdmissionByType):
+        _check_admission("admission", value)
+
+
+class _Default(float):
+    """A number that stands for "what the bus says", and is shown as the number it mostly is."""
+
+    __slots__ = ()
+
+
+DEFAULT_TIMEOUT = _Default(5.0)
+"""The timeout of a request that gives none: what the bus's `timeouts` say, or 5 s."""
+
+
 class BusFace(Protocol):
-    """The calls that a component may make on its bus, whatever the architecture."""
+    """The calls that a component may make on its bus, the same on every architecture."""
 
     def now(self) -> float:
         """Seconds since the bus opened."""
@@ -58,11 +165,11 @@ class BusFace(Protocol):
         request_type: str,
         data: Any,
         source: str,
-        timeout: float | None = 5.0,
+        timeout: float | None = DEFAULT_TIMEOUT,
         *,
         intended_at: float | None = None,
     ) -> Any | None:
-        """Ask `target_id`; the reply, or None whatever went wrong."""
+        """Ask `target_id`; the reply, or None if there is none for any reason."""
 
     async def call(
         self,
@@ -70,7 +177,7 @@ class BusFace(Protocol):
         request_type: str,
         data: Any,
         source: str,
-        timeout: float | None = 5.0,
+        timeout: float | None = DEFAULT_TIMEOUT,
         *,
         intended_at: float | None = None,
     ) -> Any:
@@ -80,6 +187,14 @@ class BusFace(Protocol):
         self, event_type: str, data: Any, source: str, *, intended_at: float | None = None
     ) -> None:
         """Publish an event to the subscribers of its type."""
+
+    async def next_event(
+        self,
+        event_type: str,
+        where: Callable[[Any], bool] | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """Wait, inside a handler, until this component has handled an event; its data."""
 
     def unregister(self, component_id: str) -> None:
         """Take a component off the bus; what it serves is cancelled."""
@@ -98,11 +213,11 @@ class Component:
         The name under which others reach it.
     bus : BusFace
         The bus that it is registered on.
-    admission : Admission
-        How many messages it takes at once (class attribute; `SERIAL` unless told).
+    admission : Admission or AdmissionByType
+        How many messages it takes at once (class attribute; `SERIAL` by default).
     """
 
-    admission: Admission = SERIAL
+    admission: Admission | AdmissionByType = SERIAL
     bus: BusFace
 
     def __init__(self, id: str) -> None:

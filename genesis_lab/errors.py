@@ -100,6 +100,65 @@ class RequestRejected(RequestError):
         return f"{self.request_type!r} to {self.target!r} was rejected: {self.reason}"
 
 
+class QueueFull(RequestError):
+    """The target takes no more waiting requests: its bounded queue is full."""
+
+    def __init__(self, target: str, request_type: str) -> None:
+        super().__init__(target, request_type)
+        self.target = target
+        self.request_type = request_type
+
+    def __str__(self) -> str:
+        return f"{self.target!r} rejected {self.request_type!r}: its queue is full"
+
+
+class CircularDependency(RequestError):
+    """On a layered bus: the request goes against the declared order of the components."""
+
+    def __init__(self, path: tuple[str, ...]) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"the request goes against the order of the layers: {' -> '.join(self.path)}"
+
+
+class EventTimedOut(LabError, TimeoutError):
+    """No matching event was handled within the time that a handler would wait."""
+
+    def __init__(self, component: str, event_type: str, timeout: float) -> None:
+        super().__init__(component, event_type, timeout)
+        self.component = component
+        self.event_type = event_type
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return f"{self.component!r} handled no {self.event_type!r} within {self.timeout:g} s"
+
+
+class NotSubscribed(LabError):
+    """A component waits for an event of a type that it does not receive."""
+
+    def __init__(self, component: str, event_type: str) -> None:
+        super().__init__(component, event_type)
+        self.component = component
+        self.event_type = event_type
+
+    def __str__(self) -> str:
+        return f"{self.component!r} waits for {self.event_type!r} but does not subscribe to it"
+
+
+class OutsideHandler(LabError):
+    """The call belongs into a component's handler, which is not where it was made."""
+
+    def __init__(self, call: str) -> None:
+        super().__init__(call)
+        self.call = call
+
+    def __str__(self) -> str:
+        return f"{self.call}() works only inside a component's process_request or on_event"
+
+
 class NotServed(LabError, NotImplementedError):
     """A component received something that it has no method for."""
 

@@ -1,15 +1,16 @@
-"""What every bus shares: its public face, and the life of a request.
+"""What every bus shares: its public face, its nursery, who is on it, and the wait for events.
 
-A bus reports facts to its observer and analyses nothing. There is one subclass per architecture.
+A bus reports facts to its observer and analyses nothing. There is one subclass per architecture: it
+says which gates a message passes, how an event is delivered and, where that is not the caller's
+task, who runs a service.
 """
 
 import logging
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextvars import ContextVar
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from html import escape
-from itertools import count
-from math import inf, isnan, nan
+from math import inf
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -17,69 +18,127 @@ import trio
 from trio.lowlevel import enable_ki_protection
 
 from genesis_lab import virtual_time
-from genesis_lab.buses.directory import Directory, RequestRoute, Topic
-from genesis_lab.buses.endings import ending_of
-from genesis_lab.buses.inflight import NO_CAUSE, Delivery, Emit, InFlight, Request
-from genesis_lab.buses.ledger import Ledger
-from genesis_lab.buses.mailbox import Inbox, Mailbox
-from genesis_lab.buses.policies import Attempt, Policy, nest
+from genesis_lab.buses import gates
+from genesis_lab.buses.checks import check_instant, check_seconds
+from genesis_lab.buses.directory import Directory, Subscriber, Timeouts, Topic
+from genesis_lab.buses.endings import is_cancellation, unwrapped
+from genesis_lab.buses.explanations import explain
+from genesis_lab.buses.gates import Gate, Path
+from genesis_lab.buses.identity import Adopted, CallToken, adopted, waiter_of
+from genesis_lab.buses.inflight import NO_CAUSE, Delivery, Emit, Request, serving
+from genesis_lab.buses.ledger import Ledger, graph_of_run
+from genesis_lab.buses.links import Latency, Links
+from genesis_lab.buses.listening import Listener, Matches
+from genesis_lab.buses.mailbox import Mailbox
+from genesis_lab.buses.policies import Policy
+from genesis_lab.buses.requests import Requests, lent_by
+from genesis_lab.buses.service import serve
 from genesis_lab.buses.statistics import BusStatistics, statistics_of
-from genesis_lab.buses.unprotected import Handler, call_async, call_plain
-from genesis_lab.components import Admission, Component
+from genesis_lab.components import SERIAL, Admission, AdmissionByType, Component, check_admission
 from genesis_lab.errors import (
     AlreadyRegistered,
     BusNotOpen,
     BusOpenedTwice,
     DrainInsideHandler,
-    HandlerFailed,
-    InvalidTimeout,
-    RequestError,
-    RequestTimedOut,
-    TargetGone,
-    UnknownTarget,
+    EventTimedOut,
+    InvalidSetting,
+    NotSubscribed,
+    OutsideHandler,
+    check_text,
 )
-from genesis_lab.messages import Failure, Membership, Outcome, Route
+from genesis_lab.messages import BrokenBy, Route
 from genesis_lab.observers import BusDescription, Observer
 
 log = logging.getLogger("genesis_lab.bus")
-
-# An enum's member costs a look-up each time it is named.
-ANSWERED, CANCELLED = Outcome.ANSWERED, Outcome.CANCELLED
 
 _SHOWN = 8
 """How many components a bus names in its text."""
 
 
-class Bus(ABC):
-    """Carries requests and events between components; an async context manager."""
+class Bus(Requests):
+    """Carries requests and events between components; an async context manager.
 
-    architecture: ClassVar[str]
+    Parameters
+    ----------
+    observer
+        Who is told the facts, such as a `Recorder`.
+    latency
+        How long messages are on their way between components.
+    timeouts
+        The timeouts of requests that give none.
+    includes_emitter
+        Whether an event comes back to its source, if that subscribes to it.
+    refuses_deadlocks
+        Whether a wait that would close a deadlock is refused.
+    """
+
+    architecture: str
     """The name under which it stands in `ARCHITECTURES`, frames and figures."""
+    _imposes: ClassVar[Admission | None] = None
+    """The admission that every component gets; None: its own."""
+    _serves_in_place: ClassVar[bool] = True
+    """Whether a service runs in its caller's task, so that a plain handler may answer at once."""
 
     def __init__(
-        self, *, observer: Observer | None, refuses_deadlocks: bool, includes_emitter: bool
+        self,
+        *,
+        observer: Observer | None,
+        latency: Latency | None,
+        timeouts: Timeouts | None,
+        includes_emitter: bool,
+        refuses_deadlocks: bool = False,
     ) -> None:
+        super().__init__()
+        _check_observer(observer)
         self._observer = observer
         self._now: Callable[[], float] = self._refuse_unopened
         self._ledger = Ledger(observer, self.now, refuses_deadlocks=refuses_deadlocks)
-        self._directory = Directory(observer, includes_emitter=includes_emitter)
+        self._links = Links(latency, self.now)
+        self._directory = Directory(
+            observer,
+            path_of=self._path,
+            links=self._links,
+            timeouts=timeouts,
+            includes_emitter=includes_emitter,
+            serves_in_place=self._serves_in_place,
+        )
         self._request_routes = self._directory.request_routes
-        # One variable per bus: a component of one bus may be a client of another one.
-        self._serving: ContextVar[InFlight | None] = ContextVar("serving", default=None)
+        self._common = {"latency": latency, "timeouts": timeouts}
         self._is_open = False
         self._was_opened = False
         self._is_stopped = False
+        self._has_warned = False
 
     @property
-    @abstractmethod
     def configuration(self) -> Mapping[str, Any]:
         """The settings, as the record shows them."""
+        common = {name: value for name, value in self._common.items() if value is not None}
+        return {**self._settings(), **common}
+
+    @abstractmethod
+    def _settings(self) -> Mapping[str, Any]:
+        """The settings that are this architecture's own."""
+
+    @abstractmethod
+    def _path(self, gate: Gate, nested: bool) -> Path:
+        """The gates that a message passes, in order.
+
+        Parameters
+        ----------
+        gate
+            The one of its component.
+        nested
+            Whether it is part of a call chain that is on the bus already.
+        """
 
     # --- opening and closing ----------------------------------------------------------------------
 
     @enable_ki_protection
     async def __aenter__(self) -> Self:
-        self._open()
+        self._open_bus()
+        self._nursery_manager = trio.open_nursery()
+        self._nursery = await self._nursery_manager.__aenter__()
+        self._start()
         return self
 
     @enable_ki_protection
@@ -89,27 +148,45 @@ class Bus(ABC):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._is_open = False
         try:
-            if exc is None:
-                await self._let_finish()
+            self._is_open = False
+            try:
+                if exc is None:
+                    await self._let_finish()
+            finally:
+                self._stop()
+                with trio.CancelScope(shield=True):
+                    await self._ledger.until(lambda: not self._ledger.in_flight)
+                self._close()
         finally:
-            self._stop()
-            with trio.CancelScope(shield=True):
-                await self._ledger.until(lambda: not self._ledger.in_flight)
-            self._close()
+            self._nursery.cancel_scope.cancel()
+            await self._leave_nursery(exc)
 
-    @abstractmethod
+    async def _leave_nursery(self, exc: BaseException | None) -> None:
+        """Wait for the nursery's tasks; raise nothing in a group that the caller did not make.
+
+        The nursery is not told of the block's own exception, which thus goes on as it is. Handlers'
+        exceptions are outcomes, so all that comes from the tasks is an interrupt.
+        """
+        try:
+            await self._nursery_manager.__aexit__(None, None, None)
+        except BaseException as failure:  # noqa: BLE001  # what is no cancellation goes on
+            if exc is None or not is_cancellation(failure):
+                raise unwrapped(failure) from None
+
+    def _start(self) -> None:
+        """Start the tasks that the architecture needs, in the bus's nursery."""
+
     async def _let_finish(self) -> None:
-        """Give what is in flight its time to end, on leaving the bus."""
+        """Give what is in flight its time to end, on leaving the bus; by default none."""
 
     def _stop(self) -> None:
-        """Cancel whatever is in flight; its senders and handlers then close the records."""
+        """Cancel what is in flight; its senders and handlers then close the records."""
         self._is_stopped = True
         for message in list(self._ledger.in_flight.values()):
             message.cancel()
 
-    def _open(self) -> None:
+    def _open_bus(self) -> None:
         if self._was_opened:
             raise BusOpenedTwice(type(self).__name__)
         self._was_opened = True
@@ -118,10 +195,12 @@ class Bus(ABC):
         opened = read()
         self._epoch = trio.current_time()
         self._now = self._ledger.now = lambda: read() - opened
-        self._forget_clock: Callable[[], None] = lambda: None
+        self._ledger.waits = graph_of_run()
+        self._forget_clock: Callable[[], object] = lambda: None
         seed, name = None, "real"
         if isinstance(clock, virtual_time.LabClock):
             self._forget_clock = clock.on_cut(self._cut)
+            self._ledger.failures.clock = clock
             seed, name = clock.seed, clock.name
         self._is_open = True
         if self._observer is not None:
@@ -136,9 +215,15 @@ class Bus(ABC):
             )
         log.debug("bus opened", extra={"architecture": self.architecture})
 
-    def _cut(self) -> None:
+    def _cut(self) -> tuple[str, ...]:
+        """The run ends here: keep what is in flight as pending, and say why it is."""
         self._is_open = False
+        explanation = explain(self._ledger)
+        messages = list(self._ledger.in_flight.values())
         self._ledger.cut()
+        for message in messages:
+            message.stop_returning()
+        return explanation
 
     def _close(self) -> None:
         self._forget_clock()
@@ -154,7 +239,7 @@ class Bus(ABC):
         raise BusNotOpen(type(self).__name__)
 
     def report_open(self, observer: Observer) -> None:
-        """Report everything in flight to `observer`, as `PENDING`."""
+        """Report everything in flight to `observer`, as it is now."""
         self._ledger.report_open(observer)
 
     def routes(self) -> Iterator[Route]:
@@ -205,24 +290,20 @@ class Bus(ABC):
         AlreadyRegistered
             Its id is taken, or it is on an open bus already.
         InvalidSetting
-            Its id is not text, or none that a record can hold.
+            It is no component, its id is not text or none that a record can hold, or its admission
+            is none.
         BusNotOpen
             The bus has not been opened, or was left.
         """
         if not self._is_open:
             raise BusNotOpen(type(self).__name__)
+        _check_component(component)
         other = getattr(component, "bus", None)
         if isinstance(other, Bus) and other._is_open and component.id in other.components():
             raise AlreadyRegistered(component.id)
         admission = self._admission_of(component)
-        mailbox = Mailbox(component, admission, self._new_inbox())
+        mailbox = self._new_mailbox(component, admission)
         self._directory.register(mailbox)
-        mailbox.membership = Membership(
-            id=component.id,
-            admission=admission.name,
-            capacity=admission.capacity,
-            joined_at=self._now(),
-        )
         if self._observer is not None:
             self._observer.component_joined(mailbox.membership)
         component.bus = self
@@ -240,9 +321,8 @@ class Bus(ABC):
         """
         mailbox = self._directory.unregister(component_id)
         mailbox.membership.left_at = self._now()
-        for message in list(self._ledger.in_flight.values()):
-            if isinstance(message, Request | Delivery) and message.mailbox is mailbox:
-                message.cancel()
+        for message in [*mailbox.messages]:
+            message.cancel()
 
     def components(self) -> tuple[str, ...]:
         """The ids of the registered components."""
@@ -273,338 +353,58 @@ class Bus(ABC):
         """
         self._directory.add_policy(policy, target, request_type)
 
-    @abstractmethod
-    def _admission_of(self, component: Component) -> Admission:
+    def _admission_of(self, component: Component) -> Admission | AdmissionByType:
         """How many messages this architecture lets the component take."""
+        wanted: Admission | AdmissionByType = getattr(component, "admission", SERIAL)
+        if self._imposes is None:
+            return wanted
+        if wanted != self._imposes and not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "%s ignores admissions: %r asks for %s and gets %s",
+                self.architecture,
+                component.id,
+                wanted.name,
+                self._imposes.name,
+            )
+        return self._imposes
 
-    @abstractmethod
-    def _new_inbox(self) -> Inbox:
-        """The inbox of a new component."""
+    def _new_mailbox(self, component: Component, admission: Admission | AdmissionByType) -> Mailbox:
+        """What a new component has on this bus."""
+        return Mailbox(component, admission, inbox_limit=inf, joined_at=self._now())
 
-    # --- requests ---------------------------------------------------------------------------------
+    # --- whose part it is -------------------------------------------------------------------------
 
-    def request(
-        self,
-        target_id: str,
-        request_type: str,
-        data: Any,
-        source: str,
-        timeout: float | None = 5.0,
-        *,
-        intended_at: float | None = None,
-    ) -> Coroutine[Any, Any, Any]:
-        """Ask a component; the reply, or None whatever went wrong on the other side.
+    def serving(self) -> CallToken | None:
+        """The identity of the call that is served here; None outside handlers.
 
-        The record knows which it was: an answer of None, no such component, a timeout, a failure.
+        Another task, or a worker, sends as a part of this call inside `part_of(token)`.
+        """
+        message = self._sender()
+        return None if message is None else CallToken(message)
 
-        Parameters
-        ----------
-        target_id, request_type, data, source
-            Whom to ask what, and who asks.
-        timeout
-            Seconds until the caller gives up; None or infinite: never.
-        intended_at
-            When the workload meant to send [s since the bus opened]; now, unless told.
+    @contextmanager
+    def part_of(self, token: CallToken | None) -> Iterator[None]:
+        """What is sent inside the block belongs to a call: its chain goes on, and it is the cause.
+
+        With None the identity is dropped: what is sent begins call chains of its own. Who *waits*
+        for it does not change: that is the message whose handler awaits it.
 
         Raises
         ------
-        InvalidTimeout
-            The timeout is negative or not a number.
         InvalidSetting
-            The target, the type or the source is not text, or none that a record can hold.
-        BusNotOpen
-            The bus has not been opened, or was left.
+            The token is none of this bus's.
         """
-        # Returns the inner coroutine: one of its own would cost on the hot path.
-        return self._exchange(target_id, request_type, data, source, timeout, intended_at, False)
-
-    def call(
-        self,
-        target_id: str,
-        request_type: str,
-        data: Any,
-        source: str,
-        timeout: float | None = 5.0,
-        *,
-        intended_at: float | None = None,
-    ) -> Coroutine[Any, Any, Any]:
-        """Ask a component as `request` does, but raise when there is no reply.
-
-        Raises
-        ------
-        RequestError
-            The subclass says how the request ended.
-        InvalidTimeout
-            The timeout is negative or not a number.
-        InvalidSetting
-            The target, the type or the source is not text, or none that a record can hold.
-        BusNotOpen
-            The bus has not been opened, or was left.
-        """
-        return self._exchange(target_id, request_type, data, source, timeout, intended_at, True)
-
-    def _exchange(
-        self,
-        target_id: str,
-        request_type: str,
-        data: Any,
-        source: str,
-        timeout: float | None,
-        intended_at: float | None,
-        raising: bool,
-    ) -> Coroutine[Any, Any, Any]:
-        """One request of a caller's, by way of the policies that stand before it."""
-        if timeout is None:
-            timeout = inf
-        elif not timeout >= 0:
-            raise InvalidTimeout(timeout)
-        if not self._is_open:
-            self._refuse_new_work()
-        route = self._request_routes.get((source, target_id, request_type))
-        if route is None:
-            route = self._directory.request_route(source, target_id, request_type)
-        if route.policies:
-            return self._send_under_policies(route, data, timeout, intended_at, raising)
-        return self._send(route, data, timeout, intended_at, raising, 1)
-
-    async def _send_under_policies(
-        self,
-        route: RequestRoute,
-        data: Any,
-        timeout: float,
-        intended_at: float | None,
-        raising: bool,
-    ) -> Any:
-        numbers = count(1)
-        if intended_at is None:
-            intended_at = self._now()  # of each attempt: what waits in between counts as latency
-        attempt = Attempt(
-            target=route.target,
-            request_type=route.type,
-            now=self.now,
-            send=lambda: self._send(route, data, timeout, intended_at, True, next(numbers)),
-            record_rejection=lambda: self._report_unserved(
-                route, Outcome.REJECTED, timeout, intended_at, next(numbers)
-            ),
-        )
+        if token is not None and not (
+            isinstance(token, CallToken) and token.message.home is self._ledger
+        ):
+            raise InvalidSetting("token", token, "what `serving()` of this bus returned, or None")
+        message = None if token is None else token.message
+        before = adopted.set(Adopted(serving.get(), message))
         try:
-            return await nest(route.policies, attempt)()
-        except RequestError:
-            if raising:
-                raise
-            return None
-
-    @enable_ki_protection
-    async def _send(
-        self,
-        route: RequestRoute,
-        data: Any,
-        timeout: float,
-        intended_at: float | None,
-        raising: bool,
-        attempt: int,
-    ) -> Any:
-        """One sending of a request, and so one record: the reply, None or an exception."""
-        if not self._is_open:
-            await self._refuse_when_closed()
-        parent, cause = self._sender()
-        mailbox = route.mailbox
-        if mailbox is None:
-            self._report_unserved(route, Outcome.UNKNOWN_TARGET, timeout, intended_at, attempt)
-            await trio.lowlevel.checkpoint()  # so that asking in a loop can be cancelled
-            outcome, result = Outcome.UNKNOWN_TARGET, None
-        elif mailbox.serves_plainly and self._would_enter(mailbox, parent):
-            outcome, result = self._answer_plainly(
-                route, mailbox, parent, cause, data, timeout, intended_at, attempt
-            )
-        else:
-            sent_at = self._now()
-            if intended_at is None:
-                intended_at = sent_at
-            request = Request(
-                self._ledger.next_id(), parent, cause, route, mailbox, attempt, intended_at, sent_at
-            )
-            request.deadline = sent_at + timeout
-            self._ledger.open(request)
-            outcome, result = await self._perform(
-                request, mailbox.component.process_request, mailbox.serves_plainly, data
-            )
-        if outcome is ANSWERED:
-            return result
-        if not raising:
-            return None
-        if outcome is Outcome.FAILED:
-            error = f"{type(result).__name__}: {result}"
-            raise HandlerFailed(route.target, route.type, error) from result
-        raise _explanation(outcome, result, route, timeout)
-
-    def _sender(self) -> tuple[InFlight | None, int]:
-        """The message being served in this context, if it still is, and the id of the cause."""
-        caller = self._serving.get()
-        if caller is None:
-            return None, NO_CAUSE
-        return (None if caller.ended else caller), caller.id
-
-    async def _refuse_when_closed(self) -> None:
-        """After a cut everything is cancelled; else as `_refuse_new_work`."""
-        if self._ledger.is_cut:
-            await trio.lowlevel.checkpoint()
-        self._refuse_new_work()
-
-    def _refuse_new_work(self) -> None:
-        """A bus that is left takes no new work, but what it still serves may go on asking."""
-        is_new = self._sender()[0] is None
-        if not self._ledger.is_cut and (self._is_stopped or is_new):
-            raise BusNotOpen(type(self).__name__)
-
-    def _would_enter(self, mailbox: Mailbox, parent: InFlight | None) -> bool:
-        """Whether a request sent now would be served at once."""
-        return mailbox.gate.is_open_to(None if parent is None else parent.chain)
-
-    def _answer_plainly(
-        self,
-        route: RequestRoute,
-        mailbox: Mailbox,
-        parent: InFlight | None,
-        cause: int,
-        data: Any,
-        timeout: float,
-        intended_at: float | None,
-        attempt: int,
-    ) -> tuple[Outcome, Any]:
-        """Serve a request by a handler that never waits: nothing else can happen meanwhile."""
-        outcome, error = CANCELLED, None
-        result: Any = None
-        sent_at = self._now()
-        try:
-            result = call_plain(mailbox.component.process_request, route.type, data, route.source)
-            outcome = ANSWERED
-        except BaseException as exception:  # noqa: BLE001  # `outward` goes on
-            result = exception
-            outcome, error, outward = ending_of(exception, route)
-            if outward is not None:
-                raise outward from None
+            yield
         finally:
-            self._report_at_once(
-                route,
-                parent,
-                cause,
-                outcome,
-                error,
-                timeout,
-                intended_at,
-                sent_at,
-                sent_at,
-                attempt,
-            )
-        return outcome, result
-
-    def _report_unserved(
-        self,
-        route: RequestRoute,
-        outcome: Outcome,
-        timeout: float,
-        intended_at: float | None,
-        attempt: int,
-    ) -> None:
-        """Report a request that nobody began to serve."""
-        parent, cause = self._sender()
-        self._report_at_once(
-            route, parent, cause, outcome, None, timeout, intended_at, self._now(), nan, attempt
-        )
-
-    @enable_ki_protection
-    def _report_at_once(
-        self,
-        route: RequestRoute,
-        parent: InFlight | None,
-        cause: int,
-        outcome: Outcome,
-        error: Failure | None,
-        timeout: float,
-        intended_at: float | None,
-        sent_at: float,
-        started_at: float,
-        attempt: int,
-    ) -> None:
-        """Report a request that was never in flight, because it ended where it began."""
-        id = self._ledger.next_id()
-        if self._observer is None or self._ledger.is_cut:
-            return
-        self._observer.request_ended(
-            id,
-            cause,
-            id if parent is None else parent.chain,
-            route.number,
-            attempt,
-            outcome,
-            error,
-            timeout,
-            sent_at if intended_at is None else intended_at,
-            sent_at,
-            sent_at,
-            started_at,
-            nan if isnan(started_at) else self._now(),
-            self._now(),
-            0.0,
-        )
-
-    # --- serving ----------------------------------------------------------------------------------
-
-    async def _perform(
-        self, message: Request | Delivery, handler: Handler, is_plain: bool, data: Any
-    ) -> tuple[Outcome, Any]:
-        """Serve an open message in this task, under its deadline; its outcome, reply or exception.
-
-        Whatever happens the message is closed, once, with that outcome.
-        """
-        route = message.route
-        outcome, error = CANCELLED, None
-        result: Any = None
-        try:
-            with trio.CancelScope(deadline=self._epoch + message.deadline) as scope:
-                message.scope = scope
-                if not self._admit(message):
-                    await self._wait_for_admission(message)
-                message.started_at = self._now()
-                before = self._serving.set(message)
-                try:
-                    if is_plain:
-                        result = call_plain(handler, route.type, data, route.source)
-                    else:
-                        result = await call_async(handler, route.type, data, route.source)
-                finally:
-                    self._serving.reset(before)
-                    self._dismiss(message)
-                outcome = message.completed
-            if scope.cancelled_caught:
-                outcome = message.abandoned if message.gone else Outcome.TIMED_OUT
-        except BaseException as exception:  # noqa: BLE001  # `outward` goes on
-            result = exception
-            outcome, error, outward = ending_of(exception, route)
-            if message.was_refused:
-                outcome = message.refused
-            elif outcome is CANCELLED and error is None and message.has_expired:
-                outcome = Outcome.TIMED_OUT  # at the same instant as a deadline further out
-            if outward is not None:
-                raise outward from None
-        finally:
-            self._ledger.close(message, outcome, error)
-        return outcome, result
-
-    def _admit(self, message: Request | Delivery) -> bool:
-        """Let a message in, if it need not wait."""
-        return message.mailbox.gate.enter(message)
-
-    async def _wait_for_admission(self, message: Request | Delivery) -> None:
-        """Wait in this task until the message is let in."""
-        gate = message.mailbox.gate
-        gate.join(message)
-        await self._ledger.wait_in_line(message, gate)
-
-    def _dismiss(self, message: Request | Delivery) -> None:
-        """Give back what the message was let into."""
-        message.mailbox.gate.leave(message)
+            adopted.reset(before)
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -619,78 +419,192 @@ class Bus(ABC):
         event_type, data, source
             What happened, and to whom.
         intended_at
-            When the workload meant to emit [s since the bus opened]; now, unless told.
+            When the workload meant to emit [s since the bus opened]; by default now.
 
         Raises
         ------
         InvalidSetting
-            The type or the source is not text, or none that a record can hold.
+            `intended_at` is not a finite number; the type or the source is not text, or none that a
+            record can hold.
         BusNotOpen
             The bus has not been opened, or was left.
         """
 
-    def _open_emit(self, topic: Topic, data: Any, intended_at: float | None) -> Emit:
-        """A new event, in flight until its emitter goes on."""
+    async def _begin_event(
+        self, event_type: str, data: Any, source: str, intended_at: float | None
+    ) -> tuple[Emit, Topic]:
+        """A new event, in flight until its emitter goes on, and where it goes."""
+        if not self._is_open:
+            await self._refuse_when_closed()
+        topic = self._directory.topic(source, event_type)
+        if intended_at is not None:
+            intended_at = check_instant("intended_at", intended_at)
         now = self._now()
-        parent, cause = self._sender()
-        if intended_at is None:
-            intended_at = now
-        emit = Emit(self._ledger.next_id(), parent, cause, topic.route, data, intended_at, now)
+        caller = self._sender()
+        id = self._ledger.next_id()
+        emit = Emit(
+            id,
+            waiter_of(serving.get()),
+            id if caller is None or caller.ended else caller.chain,
+            self._ledger,
+            topic.route,
+            now,
+            NO_CAUSE if caller is None else caller.id,
+            data,
+            now if intended_at is None else intended_at,
+        )
         self._ledger.open(emit)
-        return emit
+        return emit, topic
 
-    def _open_delivery(self, emit: Emit, to: tuple[Mailbox, Route], sent_at: float) -> Delivery:
+    def _open_delivery(self, emit: Emit, to: Subscriber, sent_at: float) -> Delivery:
         """An event's delivery to one subscriber, in flight."""
-        mailbox, route = to
-        delivery = Delivery(self._ledger.next_id(), emit, route, mailbox, sent_at)
+        delivery = Delivery(
+            self._ledger.next_id(), self._ledger, to.route, sent_at, emit, to.mailbox
+        )
         emit.subscribers += 1
         self._ledger.open(delivery)
         return delivery
 
-    def _open_awaited(self, emit: Emit, to: tuple[Mailbox, Route]) -> Delivery:
+    def _open_awaited(self, emit: Emit, to: Subscriber) -> Delivery:
         """A delivery that its emitter waits for, which makes it a part of the same call chain."""
         delivery = self._open_delivery(emit, to, emit.sent_at)
         delivery.chain = emit.chain
+        delivery.path = self._path(to.mailbox.gate, True)
         self._ledger.hold(emit, delivery)
         return delivery
 
-    async def _handle_here(self, delivery: Delivery) -> None:
+    async def _handle_here(
+        self, delivery: Delivery, to: Subscriber, *, path: Path | None = None
+    ) -> None:
         """Handle a delivery in this task, unless its subscriber has gone meanwhile."""
         if delivery.gone:
+            gates.leave(delivery)
             self._ledger.close(delivery, delivery.abandoned)
             return
         mailbox = delivery.mailbox
-        await self._perform(
-            delivery, mailbox.component.on_event, mailbox.handles_plainly, delivery.emit.data
+        await serve(
+            self._ledger,
+            delivery,
+            mailbox.component.on_event,
+            mailbox.handles_plainly,
+            delivery.emit.data,
+            epoch=self._epoch,
+            link=to.link,
+            path=path,
         )
+
+    async def next_event(
+        self, event_type: str, where: Matches | None = None, timeout: float | None = None
+    ) -> Any:
+        """Wait, inside a handler, until this component has handled an event; its data.
+
+        The wait is part of the wait-for graph: a component that takes one message at a time waits
+        in vain for an event that lies in its own inbox, and that is a deadlock.
+
+        Parameters
+        ----------
+        event_type
+            What to wait for; the component has to subscribe to it.
+        where
+            Whether an event with these data is the one; by default any is.
+        timeout
+            Seconds until the handler gives up; None or infinite: never.
+
+        Raises
+        ------
+        EventTimedOut
+            No matching event was handled in time.
+        OutsideHandler
+            No component's handler on this bus makes the call.
+        NotSubscribed
+            The component does not receive events of this type.
+        InvalidSetting
+            The type is not text, `where` cannot be called, or the timeout is no number of at least
+            zero.
+        DeadlockDetected
+            The wait would close a deadlock, and this bus refuses that.
+        """
+        check_text("event_type", event_type)
+        if where is not None and not callable(where):
+            raise InvalidSetting("where", where, "a function of an event's data, or None")
+        seconds = inf if timeout is None else check_seconds("timeout", timeout)
+        message = waiter_of(serving.get())
+        if not isinstance(message, Request | Delivery) or message.home is not self._ledger:
+            raise OutsideHandler("next_event")
+        mailbox = message.mailbox
+        component_id = mailbox.component.id
+        if not self._directory.is_subscribed(component_id, event_type):
+            raise NotSubscribed(component_id, event_type)
+        listener = Listener(message, component_id, event_type, where)
+        gate = lent_by(message)
+        if gate is not None:
+            self._ledger.step_aside(message, gate)
+        try:
+            await self._listen(message, listener, mailbox, seconds)
+        finally:
+            if gate is not None:
+                await self._ledger.take_back(message, gate)
+        if not listener.has_heard:
+            raise EventTimedOut(component_id, event_type, seconds)
+        return listener.heard()
+
+    async def _listen(
+        self, message: Request | Delivery, listener: Listener, mailbox: Mailbox, seconds: float
+    ) -> None:
+        """Wait until the listener has heard, or the time is over."""
+        self._ledger.listen(message, listener, mailbox)
+        how: BrokenBy = "cancelled"
+        try:
+            with trio.move_on_after(seconds) as scope:
+                await listener.until_heard()
+            if scope.cancelled_caught or message.has_expired:
+                how = "timed_out"
+        finally:
+            self._ledger.stop_listening(message, listener, mailbox, how)
 
     async def drain(self) -> None:
         """Wait until every event emitted so far has been handled, or lost.
+
+        Events that are emitted meanwhile, by handlers or by others, are not waited for; `settle`
+        waits for these, too. If the run is cut before, it does not return.
 
         Raises
         ------
         DrainInsideHandler
             A handler calls it, and would wait for itself.
         """
-        if self._serving.get() is not None:
+        await self._wait_for_events(self._ledger.until_events_ended)
+
+    async def settle(self) -> None:
+        """Wait until no event is on its way, those that events lead to among them.
+
+        It returns only in a pause of all feeds. If the run is cut before, it does not return.
+
+        Raises
+        ------
+        DrainInsideHandler
+            A handler calls it, and would wait for itself.
+        """
+        await self._wait_for_events(self._ledger.until_no_events)
+
+    async def _wait_for_events(self, until_ended: Callable[[], Any]) -> None:
+        if serving.get() is not None:
             raise DrainInsideHandler
         await trio.lowlevel.checkpoint()
-        await self._ledger.until(lambda: not self._ledger.open_deliveries)
+        await until_ended()
+        if self._ledger.is_cut:
+            await trio.sleep_forever()  # the cut has cancelled it
 
 
-def _explanation(
-    outcome: Outcome, result: Any, route: RequestRoute, timeout: float
-) -> RequestError:
-    """The error that tells a caller how its request ended."""
-    match outcome:
-        case Outcome.UNKNOWN_TARGET:
-            return UnknownTarget(route.target)
-        case Outcome.TIMED_OUT:
-            return RequestTimedOut(route.target, route.type, timeout)
-        case Outcome.TARGET_GONE:
-            return TargetGone(route.target, route.type)
-        case Outcome.DEADLOCKED:
-            assert isinstance(result, RequestError), "a refusal comes as its exception"
-            return result
-        case _:
-            raise AssertionError(outcome)
+def _check_component(component: object) -> None:
+    methods = ("process_request", "on_event")
+    is_one = not isinstance(component, type) and hasattr(component, "id")
+    if not is_one or not all(callable(getattr(component, name, None)) for name in methods):
+        expected = "an object with an id, process_request and on_event, such as a Component"
+        raise InvalidSetting("component", component, expected)
+    check_admission(getattr(component, "admission", SERIAL))
+
+
+def _check_observer(observer: object) -> None:
+    if isinstance(observer, type):
+        raise InvalidSetting("observer", observer, "an observer, such as Recorder(), not its class")

@@ -2,24 +2,27 @@
 
 One dispatcher task runs the handlers. A handler that suspends keeps that task for itself, and
 another one goes on dispatching, so a handler that never suspends costs no task at all. The
-deliveries of a subscriber are handled one at a time, in order; subscribers do not wait for one
-another.
+deliveries of a subscriber begin in order, as many side by side as its admission lets in;
+subscribers do not wait for one another.
 """
 
-from collections import deque
-from contextvars import ContextVar
+from collections import defaultdict, deque
+from collections.abc import Callable
+from contextvars import copy_context
 from functools import partial
-from math import isnan
+from typing import Any
 
 import trio
 from trio.lowlevel import enable_ki_protection
 
+from genesis_lab.buses import gates
 from genesis_lab.buses.endings import ending_of, failure_of
-from genesis_lab.buses.inflight import Delivery, InFlight
+from genesis_lab.buses.gates import Gate, Inbox
+from genesis_lab.buses.inflight import Delivery, serving
 from genesis_lab.buses.ledger import Ledger
-from genesis_lab.buses.mailbox import Inbox, Mailbox
-from genesis_lab.buses.unprotected import call_async, call_plain, watch_first_step
-from genesis_lab.errors import DeadlockDetected
+from genesis_lab.buses.mailbox import Mailbox
+from genesis_lab.buses.unprotected import call_async, call_plain, take_over
+from genesis_lab.errors import DeadlockDetected, QueueFull
 from genesis_lab.messages import Failure, Outcome
 
 # An enum's member costs a look-up each time it is named.
@@ -33,47 +36,61 @@ class Dispatcher:
     ----------
     ledger
         Where deliveries are open.
-    serving
-        The context variable that says which message is being served.
     nursery
         Where handlers that suspend run.
+    order
+        Puts deliveries that became ready together into the order in which they begin; None: that in
+        which they became ready.
     """
 
     def __init__(
-        self, ledger: Ledger, serving: ContextVar[InFlight | None], nursery: trio.Nursery
+        self,
+        ledger: Ledger,
+        nursery: trio.Nursery,
+        order: Callable[[list[Any]], None] | None,
     ) -> None:
         self._ledger = ledger
-        self._serving = serving
         self._nursery = nursery
+        self._order = order
         self._ready: deque[Delivery] = deque()
+        self._in_order = 0
+        """How many of those that are ready have been put in order."""
         self._idle: trio.lowlevel.Task | None = None
         nursery.start_soon(self._dispatch)
 
     def post(self, delivery: Delivery, inbox: Inbox) -> None:
         """Put a delivery into its inbox, which has room."""
-        if inbox.take(delivery):
+        delivery.path = (inbox, delivery.mailbox.gate)
+        delivery.arrived_at = delivery.sent_at
+        if inbox.enter(delivery):
             self._make_ready(delivery)
         else:
+            delivery.go_on = partial(self._make_ready, delivery)
+            inbox.join(delivery)
             self._ledger.begin_wait(delivery, inbox)
 
     def empty(self, mailbox: Mailbox) -> None:
         """Cancel what has not begun in an inbox; what is being handled was told to stop before."""
         inbox = mailbox.inbox
         while inbox.queue:
-            self._ledger.close(inbox.queue.popleft(), Outcome.CANCELLED)
+            delivery, _ = inbox.queue.popitem(last=False)
+            self._ledger.close(_as_delivery(delivery), CANCELLED)
         while inbox.blocked:
             delivery, _ = inbox.blocked.popitem(last=False)
-            self._ledger.close(delivery, Outcome.CANCELLED)
+            self._ledger.close(_as_delivery(delivery), CANCELLED)
             delivery.go_on()
-        current = inbox.current
-        if current is not None and isnan(current.started_at):
-            if current.is_admitted:
-                mailbox.gate.leave(current)
-            if current in self._ready:
-                self._ready.remove(current)
-            else:
-                mailbox.gate.withdraw(current)
-            self._finish(current, Outcome.CANCELLED)
+        for holder in [*inbox.taken]:
+            delivery = _as_delivery(holder)
+            if delivery.started_at != delivery.started_at:  # it is NaN
+                if delivery in self._ready:
+                    self._remove(delivery)
+                else:
+                    mailbox.gate.withdraw(delivery)
+                if mailbox.gate.holds(delivery):
+                    mailbox.gate.leave(delivery)
+                self._finish(delivery, CANCELLED)
+
+    # --- which one is next ------------------------------------------------------------------------
 
     def _make_ready(self, delivery: Delivery) -> None:
         self._ready.append(delivery)
@@ -81,20 +98,52 @@ class Dispatcher:
             trio.lowlevel.reschedule(self._idle)
             self._idle = None
 
+    def _next(self) -> Delivery:
+        if self._in_order:
+            self._in_order -= 1
+        return self._ready.popleft()
+
+    def _remove(self, delivery: Delivery) -> None:
+        if self._ready.index(delivery) < self._in_order:
+            self._in_order -= 1
+        self._ready.remove(delivery)
+
+    def _put_in_order(self) -> None:
+        """Ask the schedule for the order of what has become ready since the last time.
+
+        Each delivery is asked for once. A round that a suspending handler has cut short thus goes
+        on as it was, by whichever task dispatches next.
+        """
+        ready = self._ready
+        count = len(ready) - self._in_order
+        if self._order is not None and count > 1:
+            new = [ready.pop() for _ in range(count)]
+            new.reverse()
+            before = list(new)
+            self._order(new)
+            ready.extend(_first_come_first_served(new, before))
+        self._in_order = len(ready)
+
+    # --- handling ---------------------------------------------------------------------------------
+
     @enable_ki_protection
     async def _dispatch(self) -> None:
         """Handle what is ready, until a handler suspends: this is then that delivery's task."""
         with trio.CancelScope() as scope:
             while True:
+                self._put_in_order()
                 # What becomes ready meanwhile waits for the next round, so that others get to run.
                 for _ in range(len(self._ready)):
                     if not self._ready:
                         break  # a handler has taken the next ones' subscriber off the bus
-                    delivery = self._ready.popleft()
-                    if delivery.is_admitted or self._admit(delivery):
+                    delivery = self._next()
+                    gate = delivery.mailbox.gate
+                    if gate.holds(delivery) or gate.enter(delivery):
                         await self._handle(delivery, scope)
                         if delivery.scope is not None:
                             return
+                    else:
+                        self._queue(delivery, gate)
                 if self._ready:
                     await trio.lowlevel.checkpoint()
                 else:
@@ -115,22 +164,27 @@ class Dispatcher:
         handler = mailbox.component.on_event
         outcome, error = CANCELLED, None
         delivery.started_at = self._ledger.now()
-        self._serving.set(delivery)
+        serving.set(delivery)
+        context = copy_context()
         try:
             if mailbox.handles_plainly:
-                call_plain(handler, route.type, delivery.emit.data, route.source)
+                context.run(call_plain, handler, route.type, delivery.emit.data, route.source)
             else:
-                await watch_first_step(
+                task = delivery.task = trio.lowlevel.current_task()
+                delivery.nurseries = len(task.child_nurseries)
+                await take_over(
                     call_async(handler, route.type, delivery.emit.data, route.source),
+                    context,
                     partial(self._hand_over, delivery, scope),
                 )
             outcome = HANDLED
         except BaseException as exception:  # noqa: BLE001  # `outward` goes on
-            outcome, error, outward = ending_of(exception, route)
+            outcome, error, outward = ending_of(exception, route, self._ledger.failures)
             if outward is not None:
                 raise outward from None
         finally:
-            mailbox.gate.leave(delivery)
+            if mailbox.gate.holds(delivery):  # one that stepped aside may have none
+                mailbox.gate.leave(delivery)
             self._finish(delivery, outcome, error)
 
     def _hand_over(self, delivery: Delivery, scope: trio.CancelScope) -> None:
@@ -140,33 +194,40 @@ class Dispatcher:
             scope.cancel()
         self._nursery.start_soon(self._dispatch)
 
-    def _admit(self, delivery: Delivery) -> bool:
-        """Let a delivery pass its component's gate, or queue it there."""
-        gate = delivery.mailbox.gate
-        if gate.enter(delivery):
-            return True
-        delivery.go_on = partial(self._go_on, delivery)
-        gate.join(delivery)
+    def _queue(self, delivery: Delivery, gate: Gate) -> None:
+        """Let a delivery wait for a place at its component, or drop it."""
+        delivery.go_on = partial(self._make_ready, delivery)
         try:
-            self._ledger.begin_wait(delivery, gate)
-        except DeadlockDetected as refusal:
-            self._finish(delivery, delivery.refused, failure_of(refusal))
-        return False
-
-    def _go_on(self, delivery: Delivery) -> None:
-        delivery.is_admitted = True
-        self._make_ready(delivery)
+            self._ledger.queue_at(delivery, gate)
+        except (DeadlockDetected, QueueFull) as refusal:
+            self._finish(delivery, Outcome.DROPPED, failure_of(refusal))
 
     def _finish(self, delivery: Delivery, outcome: Outcome, error: Failure | None = None) -> None:
         """Close a delivery; the next one in its inbox, and an emitter waiting there, go on."""
         self._ledger.close(delivery, outcome, error)
         inbox = delivery.mailbox.inbox
-        inbox.advance()
-        if inbox.current is not None:
-            self._make_ready(inbox.current)
+        inbox.leave(delivery)
         if inbox.blocked and not inbox.is_full:
-            blocked, _ = inbox.blocked.popitem(last=False)
+            visitor, _ = inbox.blocked.popitem(last=False)
+            blocked, resume = _as_delivery(visitor), visitor.go_on
+            blocked.waiting_for = None
             self._ledger.let_go(blocked)
             blocked.sent_at = self._ledger.now()
             self.post(blocked, inbox)
-            blocked.go_on()
+            resume()
+
+
+def _as_delivery(visitor: gates.Visitor) -> Delivery:
+    assert isinstance(visitor, Delivery), "only deliveries come to an inbox"
+    return visitor
+
+
+def _first_come_first_served(new: list[Delivery], before: list[Delivery]) -> list[Delivery]:
+    """The new order, but with those of one inbox among themselves as they were before."""
+    inboxes = {id(delivery.mailbox) for delivery in new}
+    if len(inboxes) == len(new):
+        return new
+    in_line: defaultdict[int, deque[Delivery]] = defaultdict(deque)
+    for delivery in before:
+        in_line[id(delivery.mailbox)].append(delivery)
+    return [in_line[id(delivery.mailbox)].popleft() for delivery in new]

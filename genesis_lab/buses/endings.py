@@ -1,19 +1,16 @@
 """What an exception that leaves a component's handler means for the message and for its sender."""
 
-import logging
-
 import trio
 
+from genesis_lab.buses.failures import FailureLog
 from genesis_lab.messages import Failure, Outcome, Route
-
-log = logging.getLogger("genesis_lab.bus")
 
 _LONGEST = 200
 """Characters of an exception's text that a record keeps."""
 
 
 def ending_of(
-    exception: BaseException, route: Route
+    exception: BaseException, route: Route, failures: FailureLog
 ) -> tuple[Outcome, Failure | None, BaseException | None]:
     """The outcome, the failure if there was one, and what has to go on to the sender's task.
 
@@ -22,14 +19,14 @@ def ending_of(
     """
     outward, failure = _part(exception)
     if failure is not None:
-        log.info("%s failed on %s", route.target, route.type, exc_info=failure)
+        failures.handler_failed(route, failure)
         return Outcome.FAILED, failure_of(failure), outward
     error = None if is_cancellation(exception) else failure_of(exception)
     return Outcome.CANCELLED, error, outward
 
 
 def failure_of(exception: BaseException) -> Failure:
-    """What a record keeps of an exception; one whose text cannot be made has none."""
+    """What a record keeps of an exception; one whose text cannot be made has no line."""
     try:
         text = str(exception)
     except Exception:  # noqa: BLE001  # a foreign `__str__`: its failure is not the bus's
@@ -53,3 +50,10 @@ def is_cancellation(exception: BaseException) -> bool:
     if isinstance(exception, BaseExceptionGroup):
         return all(map(is_cancellation, exception.exceptions))
     return isinstance(exception, trio.Cancelled)
+
+
+def unwrapped(exception: BaseException) -> BaseException:
+    """What is inside groups of one, however deep."""
+    while isinstance(exception, BaseExceptionGroup) and len(exception.exceptions) == 1:
+        exception = exception.exceptions[0]
+    return exception

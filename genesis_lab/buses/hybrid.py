@@ -1,23 +1,28 @@
 """The hybrid design: requests answered directly under a timeout, events fire and forget."""
 
 from collections.abc import Mapping
+from functools import partial
 from math import nan
-from types import TracebackType
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
 import trio
 from trio.lowlevel import enable_ki_protection
 
 from genesis_lab.buses.base import Bus
-from genesis_lab.buses.directory import Topic
+from genesis_lab.buses.checks import check_capacity, check_seconds
+from genesis_lab.buses.directory import Subscriber, Timeouts, Topic
 from genesis_lab.buses.dispatcher import Dispatcher
-from genesis_lab.buses.endings import failure_of, is_cancellation
+from genesis_lab.buses.endings import failure_of
+from genesis_lab.buses.gates import Gate, Inbox, Path
 from genesis_lab.buses.inflight import Delivery, Emit
-from genesis_lab.buses.mailbox import Inbox
-from genesis_lab.components import Admission, Component
-from genesis_lab.errors import DeadlockDetected, InboxFull, InvalidSetting, check_choice
+from genesis_lab.buses.links import Latency, Transit
+from genesis_lab.buses.mailbox import Mailbox
+from genesis_lab.buses.requests import lent_by
+from genesis_lab.components import Admission, AdmissionByType, Component
+from genesis_lab.errors import DeadlockDetected, InboxFull, check_choice
 from genesis_lab.messages import Outcome
 from genesis_lab.observers import Observer
+from genesis_lab.virtual_time import LabClock
 
 DeliveryMode = Literal["concurrent", "awaited"]
 OnDeadlock = Literal["wait", "raise"]
@@ -27,14 +32,15 @@ Overflow = Literal["drop_oldest", "drop_newest", "block", "reject"]
 class HybridCoordinator(Bus):
     """Requests run in their caller's task under a timeout; events go to inboxes, and on from there.
 
-    It owns one nursery, and nothing outlives it: leaving it stops new work, lets what is in flight
-    end for a grace period, and cancels the rest.
+    Leaving it stops new work, lets what is in flight end for a grace period, and cancels the rest.
 
     Parameters
     ----------
     delivery
         `concurrent`: the emitter never waits for handlers. `awaited`: the original design, which
         runs the handlers side by side and holds the emitter until the slowest is done.
+        An inbox hands deliveries to the component in order, as many side by side as its admission
+        lets in; without inboxes, the admission alone decides, as it does for requests.
     on_deadlock
         `wait`: only a timeout ends a deadlock. `raise`: the wait that would close one is refused.
     inbox_capacity
@@ -46,6 +52,11 @@ class HybridCoordinator(Bus):
         How long what is in flight may take to end when the coordinator is left [s].
     observer
         Who is told the facts, such as a `Recorder`.
+    latency
+        How long messages are on their way between components: seconds, a distribution of durations,
+        or one of these per (source, target).
+    timeouts
+        The timeouts of requests that give none, such as a `Timeouts` table; None: 5 s for all.
     """
 
     architecture = "hybrid"
@@ -59,18 +70,22 @@ class HybridCoordinator(Bus):
         overflow: Overflow = "drop_oldest",
         grace: float = 1.0,
         observer: Observer | None = None,
+        latency: Latency | None = None,
+        timeouts: Timeouts | None = None,
     ) -> None:
         check_choice("delivery", delivery, get_args(DeliveryMode))
         check_choice("on_deadlock", on_deadlock, get_args(OnDeadlock))
         check_choice("overflow", overflow, get_args(Overflow))
-        if not inbox_capacity >= 1:
-            raise InvalidSetting("inbox_capacity", inbox_capacity, "a number >= 1")
-        if not grace >= 0:
-            raise InvalidSetting("grace", grace, "seconds >= 0")
+        self._capacity = check_capacity("inbox_capacity", inbox_capacity)
+        self._grace = check_seconds("grace", grace)
         super().__init__(
-            observer=observer, refuses_deadlocks=on_deadlock == "raise", includes_emitter=False
+            observer=observer,
+            latency=latency,
+            timeouts=timeouts,
+            includes_emitter=False,
+            refuses_deadlocks=on_deadlock == "raise",
         )
-        self._configuration = {
+        self._own_settings = {
             "delivery": delivery,
             "on_deadlock": on_deadlock,
             "inbox_capacity": inbox_capacity,
@@ -78,55 +93,25 @@ class HybridCoordinator(Bus):
             "grace": grace,
         }
         self._is_awaited = delivery == "awaited"
-        self._capacity = inbox_capacity
         self._overflow = overflow
-        self._grace = grace
 
-    @property
-    def configuration(self) -> Mapping[str, Any]:
-        """The settings, as the record shows them."""
-        return self._configuration
+    def _settings(self) -> Mapping[str, Any]:
+        return self._own_settings
 
-    def _admission_of(self, component: Component) -> Admission:
-        return component.admission
+    def _path(self, gate: Gate, nested: bool) -> Path:
+        return (gate,)
 
-    def _new_inbox(self) -> Inbox:
-        return Inbox(self._capacity)
+    def _new_mailbox(self, component: Component, admission: Admission | AdmissionByType) -> Mailbox:
+        return Mailbox(component, admission, inbox_limit=self._capacity, joined_at=self._now())
 
-    # --- the nursery ------------------------------------------------------------------------------
+    # --- opening and closing ----------------------------------------------------------------------
 
-    @enable_ki_protection
-    async def __aenter__(self) -> Self:
-        self._open()
-        self._nursery_manager = trio.open_nursery()
-        self._nursery = await self._nursery_manager.__aenter__()
-        self._dispatcher = Dispatcher(self._ledger, self._serving, self._nursery)
-        return self
-
-    @enable_ki_protection
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            await super().__aexit__(exc_type, exc, traceback)
-        finally:
-            self._nursery.cancel_scope.cancel()
-            await self._leave_nursery(exc)
-
-    async def _leave_nursery(self, exc: BaseException | None) -> None:
-        """Wait for the nursery's tasks; raise nothing in a group that the caller did not make.
-
-        The nursery is not told of the block's own exception, which thus goes on as it is. Handlers'
-        exceptions are outcomes, so all that comes from the tasks is an interrupt.
-        """
-        try:
-            await self._nursery_manager.__aexit__(None, None, None)
-        except BaseException as failure:  # noqa: BLE001  # what is no cancellation goes on
-            if exc is None or not is_cancellation(failure):
-                raise _unwrapped(failure) from None
+    def _start(self) -> None:
+        clock = trio.lowlevel.current_clock()
+        order = None
+        if isinstance(clock, LabClock):
+            order = partial(clock.schedule.order, lane="deliveries")
+        self._dispatcher = Dispatcher(self._ledger, self._nursery, order)
 
     async def _let_finish(self) -> None:
         with trio.move_on_after(self._grace):
@@ -152,89 +137,130 @@ class HybridCoordinator(Bus):
         """Publish an event to the subscribers of its type, the source excepted.
 
         Returns without waiting for handlers, unless the delivery is `awaited`; with overflow
-        `block` it waits for room in the inboxes.
+        `block` it waits for room in the inboxes. On a link with a latency, the emitter does not
+        hear of a full inbox: `block` then holds up the link.
 
         Raises
         ------
         InboxFull
             With overflow `reject`, after the event went to all subscribers that had room.
         InvalidSetting
-            The type or the source is not text, or none that a record can hold.
+            `intended_at` is not a finite number; the type or the source is not text, or none that a
+            record can hold.
         BusNotOpen
             The bus has not been opened, or was left.
         """
-        if not self._is_open:
-            await self._refuse_when_closed()
         await trio.lowlevel.checkpoint_if_cancelled()
-        topic = self._directory.topic(source, event_type)
-        emit = self._open_emit(topic, data, intended_at)
+        emit, topic = await self._begin_event(event_type, data, source, intended_at)
+        full: list[str] = []
         try:
             if self._is_awaited:
-                await self._gather(emit, topic)
-                return
-            full = await self._post(emit, topic)
+                await self._await_handlers(emit, topic)
+            else:
+                full = await self._post(emit, topic)
         finally:
             self._ledger.close(emit, emit.completed)
-        # Let the handlers begin, as any async call lets others run.
-        await trio.lowlevel.cancel_shielded_checkpoint()
+        if not self._is_awaited:
+            # Let the handlers begin, as any async call lets others run.
+            await trio.lowlevel.cancel_shielded_checkpoint()
         if full:
             raise InboxFull(event_type, tuple(full))
 
+    async def _await_handlers(self, emit: Emit, topic: Topic) -> None:
+        """Run the handlers side by side, and wait for all of them.
+
+        The handler that emits gives its component up meanwhile, if its admission is of that kind.
+        """
+        waiter = emit.parent
+        gate = lent_by(waiter)
+        if waiter is None or gate is None:
+            await self._gather(emit, topic)
+            return
+        self._ledger.step_aside(waiter, gate)
+        try:
+            await self._gather(emit, topic)
+        finally:
+            await self._ledger.take_back(waiter, gate)
+
     async def _gather(self, emit: Emit, topic: Topic) -> None:
-        """Run the handlers side by side, and wait for all of them."""
         async with trio.open_nursery() as nursery:
             for to in topic.subscribers:
-                nursery.start_soon(self._handle_in_nursery, self._open_awaited(emit, to))
+                nursery.start_soon(self._handle_in_nursery, self._open_awaited(emit, to), to)
 
     @enable_ki_protection
-    async def _handle_in_nursery(self, delivery: Delivery) -> None:
-        await self._handle_here(delivery)
+    async def _handle_in_nursery(self, delivery: Delivery, to: Subscriber) -> None:
+        await self._handle_here(delivery, to)
 
     async def _post(self, emit: Emit, topic: Topic) -> list[str]:
-        """Put the event into each inbox; the subscribers that rejected it."""
+        """Put the event into each inbox, or on its way there; the subscribers that rejected it."""
         full = []
         sent_at = emit.sent_at
         for to in topic.subscribers:
             if emit.gone:
                 break
-            if not to[0].is_registered:
+            if not to.mailbox.is_registered:
                 continue  # it left while the emitter was held up at another one
-            inbox = to[0].inbox
+            inbox = to.mailbox.inbox
             delivery = self._open_delivery(emit, to, sent_at)
-            if not inbox.is_full:
+            if to.link is not None:
+                self._nursery.start_soon(self._carry, delivery, to.link.depart())
+            elif not inbox.is_full:
                 self._dispatcher.post(delivery, inbox)
             elif self._overflow == "block":
                 await self._wait_for_room(emit, delivery, inbox)
                 sent_at = self._now()
-            elif self._overflow == "drop_oldest":
-                self._drop(inbox.queue.popleft())
-                self._dispatcher.post(delivery, inbox)
-            else:
-                self._drop(delivery)
-                if self._overflow == "reject":
-                    full.append(delivery.place())
+            elif not self._drop_one(delivery, inbox) and self._overflow == "reject":
+                full.append(delivery.place())
         return full
+
+    def _drop_one(self, delivery: Delivery, inbox: Inbox) -> bool:
+        """Drop the oldest delivery in a full inbox, or this one; whether this one is in."""
+        if self._overflow == "drop_oldest":
+            oldest, _ = inbox.queue.popitem(last=False)
+            assert isinstance(oldest, Delivery), "only deliveries come to an inbox"
+            self._drop(oldest)
+            self._dispatcher.post(delivery, inbox)
+            return True
+        self._drop(delivery)
+        return False
 
     def _drop(self, delivery: Delivery) -> None:
         full = InboxFull(delivery.route.type, (delivery.place(),))
         self._ledger.close(delivery, Outcome.DROPPED, failure_of(full))
 
-    async def _wait_for_room(self, emit: Emit, delivery: Delivery, inbox: Inbox) -> None:
+    @enable_ki_protection
+    async def _carry(self, delivery: Delivery, transit: Transit) -> None:
+        """Take a delivery over its link, and put it into the inbox at the other end."""
+        inbox = delivery.mailbox.inbox
+        with trio.CancelScope() as scope:
+            delivery.scope = scope
+            if delivery.gone:
+                scope.cancel()
+            try:
+                await transit.arrive()
+            except trio.Cancelled:
+                self._ledger.close(delivery, Outcome.CANCELLED)
+                raise
+            delivery.scope = None
+            if not inbox.is_full:
+                self._dispatcher.post(delivery, inbox)
+            elif self._overflow == "block":
+                await self._wait_for_room(None, delivery, inbox)
+            else:
+                self._drop_one(delivery, inbox)
+
+    async def _wait_for_room(self, emit: Emit | None, delivery: Delivery, inbox: Inbox) -> None:
         """Hold the emitter until the dispatcher has put its delivery into the inbox."""
-        delivery.sent_at = nan
+        if emit is not None:
+            delivery.sent_at = nan
+            self._ledger.hold(emit, delivery)
         inbox.blocked[delivery] = None
-        self._ledger.hold(emit, delivery)
+        delivery.path = (inbox,)
         try:
-            await self._ledger.wait_in_line(delivery, inbox)
+            self._ledger.begin_wait(delivery, inbox)
+            await self._ledger.park(delivery, inbox)
         except DeadlockDetected as refusal:
-            self._ledger.close(delivery, delivery.refused, failure_of(refusal))
+            self._ledger.close(delivery, Outcome.DROPPED, failure_of(refusal))
         except BaseException:
             self._ledger.close(delivery, Outcome.CANCELLED)
             raise
-
-
-def _unwrapped(exception: BaseException) -> BaseException:
-    """What is inside groups of one, however deep."""
-    while isinstance(exception, BaseExceptionGroup) and len(exception.exceptions) == 1:
-        exception = exception.exceptions[0]
-    return exception

@@ -3,14 +3,16 @@
 Made once per message on the hot path, hence plain classes whose defaults are class attributes.
 """
 
-from collections.abc import Callable, Iterable
-from math import inf, isnan, nan
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from collections.abc import Iterable
+from contextvars import ContextVar
+from math import inf, nan
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from genesis_lab.buses.mailbox import Gate, Mailbox, Turns
+from genesis_lab.buses.gates import Gate, Visitor
+from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.messages import Failure, Outcome, Route
 from genesis_lab.observers import Observer
-from genesis_lab.waits import Node, Resource
+from genesis_lab.waits import Home, Resource
 
 if TYPE_CHECKING:
     import trio
@@ -20,25 +22,19 @@ NO_CAUSE = -1
 """The cause of a message that no other message led to."""
 
 
-class Queue(Resource, Protocol):
-    """A resource as the bus uses it."""
-
-    def holds(self, message: "InFlight") -> bool:
-        """Whether the message has a place."""
-
-    def withdraw(self, message: Any) -> None:
-        """Stop waiting for a place."""
-
-
-class InFlight(Node):
+class InFlight(Visitor):
     """A message on its way, from its sending until its outcome is known.
 
     Parameters
     ----------
     id
-        Its number on this bus, in order of sending.
-    parent
-        The message whose handler sent it and waits for it; None for a message on its own.
+        Its number on its bus, in order of sending.
+    waiter
+        The message whose service waits for this one; None for a message that no other waits for.
+    chain
+        The id of the message that its call chain began with.
+    home
+        Its bus.
     route
         Who sends what to whom.
     sent_at
@@ -47,68 +43,115 @@ class InFlight(Node):
 
     __slots__ = (
         "_blocked_since",
+        "arrived_at",
         "blocked",
-        "chain",
         "deadline",
-        "go_on",
+        "error",
+        "finished_at",
         "gone",
+        "nurseries",
+        "outcome",
+        "outer",
+        "refused",
+        "returning",
         "route",
         "scope",
+        "served_at",
         "started_at",
-        "system",
-        "was_refused",
+        "task",
     )
 
     completed: ClassVar[Outcome]
     """The outcome when all goes well."""
     abandoned: ClassVar[Outcome] = Outcome.CANCELLED
     """The outcome when its target goes away."""
-    refused: ClassVar[Outcome] = Outcome.DROPPED
-    """The outcome when its wait would close a deadlock."""
     is_delivery: ClassVar[bool] = False
 
-    parent: "InFlight | None"
-    go_on: Callable[[], None]
-    """Resumes whoever waits on its behalf."""
+    mailbox: Mailbox | None = None
+    """Its target's; None for an event, whose deliveries have one each."""
 
-    def __init__(self, id: int, parent: "InFlight | None", route: Route, sent_at: float) -> None:
+    parent: "InFlight | None"
+    outer: "InFlight | None"
+
+    def __init__(
+        self,
+        id: int,
+        waiter: "InFlight | None",
+        chain: int,
+        home: Home,
+        route: Route,
+        sent_at: float,
+    ) -> None:
         # Not by super(): one message, one call.
         self.id = id
-        self.parent = parent
+        self.parent = waiter
+        self.home = home
         self.children = None
         self.waiting_for = None
+        self.listening = None
         self.ended = False
-        self.chain: int = id if parent is None else parent.chain
-        """The id of the message that the call chain began with."""
+        self.path = ()
+        self.chain = chain
         self.route = route
         self.sent_at = sent_at
+        self.arrived_at = nan
+        """When it reached its target's gate."""
         self.started_at = nan
+        self.served_at = nan
+        """When its handler ended."""
+        self.outcome = PENDING
+        """What its sender knows of its end; `PENDING` while that waits."""
+        self.error: Failure | None = None
+        self.finished_at = nan
+        """When its sender knew the outcome."""
         self.blocked = 0.0
-        """The part of service spent waiting for nested messages, so far [s]."""
+        """The part of service spent waiting for nested messages and events, so far [s]."""
         self.deadline = inf
         """When its sender gives up [s since the bus opened]."""
         self.gone = False
         """Its target was unregistered, or the bus is closing."""
-        self.was_refused = False
-        """Its wait would have closed a deadlock."""
+        self.refused: Outcome | None = None
+        """The outcome that a refused wait gives it: it would have closed a deadlock, or queued
+        where there was no room."""
         self.scope: trio.CancelScope | None = None
         """What cancels its handler; None while that has not been entered."""
-        self.system: Gate | None = None
-        """The system-wide gate that it passes, where the architecture has one."""
+        self.returning: trio.CancelScope | None = None
+        """What ends its wait for the place that it gave up."""
+        self.task: trio.lowlevel.Task | None = None
+        """The task that its handler runs in."""
+        self.nurseries = 0
+        """How many nurseries that task had open when the handler began: they are not its own."""
+        self.outer: InFlight | None = None
+        """The message that is served around this one, in the same context."""
 
-    def nest(self, child: "InFlight", now: float) -> None:
+    def nest(self, child: "InFlight") -> None:
         """Begin to wait for a nested message."""
         if self.children is None:
             self.children = {}
-        if not self.children:
-            self._blocked_since = now
+        if not self.children and not self.listening:
+            self._blocked_since = self.home.now()
         self.children[child] = None
 
-    def unnest(self, child: "InFlight", now: float) -> None:
+    def unnest(self, child: "InFlight") -> None:
         """Wait no longer for a nested message."""
         assert self.children is not None, "only a nested message is taken out"
         del self.children[child]
-        if not self.children:
+        if not self.children and not self.listening:
+            self.blocked += self.home.now() - self._blocked_since
+
+    def listen(self, listener: Resource, now: float) -> None:
+        """Begin to wait for an event."""
+        if self.listening is None:
+            self.listening = {}
+        if not self.children and not self.listening:
+            self._blocked_since = now
+        self.listening[listener] = now
+
+    def stop_listening(self, listener: Resource, now: float) -> None:
+        """Wait no longer for an event."""
+        assert self.listening is not None, "only what is listened to is taken out"
+        del self.listening[listener]
+        if not self.children and not self.listening:
             self.blocked += now - self._blocked_since
 
     def cancel(self) -> None:
@@ -116,53 +159,57 @@ class InFlight(Node):
         self.gone = True
         if self.scope is not None:
             self.scope.cancel()
+        self.stop_returning()
+
+    def stop_returning(self) -> None:
+        """Make it give up the wait for a place that it had."""
+        if self.returning is not None:
+            self.returning.cancel()
 
     @property
     def has_expired(self) -> bool:
         """Whether its deadline has passed: only that and `cancel` cancel its scope."""
         return self.scope is not None and self.scope.cancel_called and not self.gone
 
-    def held(self) -> Iterable[Resource]:
-        """The resources that it holds a place of."""
-        return [resource for resource in self.resources() if resource.holds(self)]
-
-    def resources(self) -> Iterable[Queue]:
-        """The resources that it may hold a place of."""
-        return () if self.system is None else (self.system,)
-
-    def report(
-        self, observer: Observer, outcome: Outcome, error: Failure | None, now: float
-    ) -> None:
+    def report(self, observer: Observer) -> None:
         """Tell the observer how it ended, or that it is `PENDING` now."""
         raise NotImplementedError
 
-    def blocked_until(self, now: float) -> float:
+    def blocked_by_now(self) -> float:
         """The time blocked, with a nested wait that is still open [s]."""
-        return self.blocked + (now - self._blocked_since if self.children else 0.0)
+        if self.children or self.listening:
+            return self.blocked + (self.home.now() - self._blocked_since)
+        return self.blocked
 
 
 class Request(InFlight):
-    """A request, from its sending until its sender knows the outcome."""
+    """A request, from its sending until its sender knows the outcome and its service has ended."""
 
-    __slots__ = ("attempt", "cause", "intended_at", "mailbox")
+    __slots__ = ("attempt", "cause", "intended_at", "mailbox", "timeout")
+
+    mailbox: Mailbox
 
     awaited_as = "reply"
     completed = Outcome.ANSWERED
     abandoned = Outcome.TARGET_GONE
-    refused = Outcome.DEADLOCKED
 
     def __init__(
         self,
         id: int,
-        parent: InFlight | None,
-        cause: int,
+        waiter: InFlight | None,
+        chain: int,
+        home: Home,
         route: Route,
+        sent_at: float,
+        cause: int,
         mailbox: Mailbox,
         attempt: int,
         intended_at: float,
-        sent_at: float,
+        timeout: float,
     ) -> None:
-        super().__init__(id, parent, route, sent_at)
+        super().__init__(id, waiter, chain, home, route, sent_at)
+        self.deadline = sent_at + timeout
+        self.timeout = timeout
         self.cause = cause
         self.mailbox = mailbox
         self.attempt = attempt
@@ -172,13 +219,7 @@ class Request(InFlight):
         """The component that serves it, or that it waits for."""
         return self.route.target
 
-    def resources(self) -> Iterable[Queue]:
-        """The gates of its target and of the system."""
-        return (self.mailbox.gate, *super().resources())
-
-    def report(
-        self, observer: Observer, outcome: Outcome, error: Failure | None, now: float
-    ) -> None:
+    def report(self, observer: Observer) -> None:
         """Tell the observer how it ended."""
         observer.request_ended(
             self.id,
@@ -186,16 +227,16 @@ class Request(InFlight):
             self.chain,
             self.route.number,
             self.attempt,
-            outcome,
-            error,
-            self.deadline - self.sent_at,
+            self.outcome,
+            self.error,
+            self.timeout,
             self.intended_at,
             self.sent_at,
-            self.sent_at,
+            self.arrived_at,
             self.started_at,
-            nan if outcome is PENDING or isnan(self.started_at) else now,
-            nan if outcome is PENDING else now,
-            self.blocked_until(now) if self.children else self.blocked,
+            self.served_at,
+            self.finished_at,
+            self.blocked_by_now() if self.children or self.listening else self.blocked,
         )
 
 
@@ -210,14 +251,16 @@ class Emit(InFlight):
     def __init__(
         self,
         id: int,
-        parent: InFlight | None,
-        cause: int,
+        waiter: InFlight | None,
+        chain: int,
+        home: Home,
         route: Route,
+        sent_at: float,
+        cause: int,
         data: Any,
         intended_at: float,
-        sent_at: float,
     ) -> None:
-        super().__init__(id, parent, route, sent_at)
+        super().__init__(id, waiter, chain, home, route, sent_at)
         self.cause = cause
         self.data = data
         """What the event carries."""
@@ -229,9 +272,7 @@ class Emit(InFlight):
         """The component that emits it."""
         return self.route.source
 
-    def report(
-        self, observer: Observer, outcome: Outcome, error: Failure | None, now: float
-    ) -> None:
+    def report(self, observer: Observer) -> None:
         """Tell the observer when the emitter went on."""
         observer.event_emitted(
             self.id,
@@ -241,53 +282,55 @@ class Emit(InFlight):
             self.subscribers,
             self.intended_at,
             self.sent_at,
-            nan if outcome is PENDING else now,
+            self.finished_at,
         )
 
 
 class Delivery(InFlight):
     """One event on its way to one subscriber; a part of its emitter's chain only if that waits."""
 
-    __slots__ = ("emit", "is_admitted", "mailbox", "turns")
+    __slots__ = ("emit", "mailbox")
+
+    mailbox: Mailbox
 
     awaited_as = "handling"
     completed = Outcome.HANDLED
     is_delivery = True
 
-    def __init__(self, id: int, emit: Emit, route: Route, mailbox: Mailbox, sent_at: float) -> None:
-        super().__init__(id, None, route, sent_at)
+    def __init__(
+        self, id: int, home: Home, route: Route, sent_at: float, emit: Emit, mailbox: Mailbox
+    ) -> None:
+        super().__init__(id, None, id, home, route, sent_at)
         self.emit = emit
         self.mailbox = mailbox
-        self.is_admitted = False
-        """The gate has let it in while nobody waited in a task for it."""
-        self.turns: Turns | None = None
-        """The line that it stands in, where an architecture handles deliveries in turn."""
 
     def place(self) -> str:
         """The component that handles it, or that it waits for."""
         return self.route.target
 
-    def resources(self) -> Iterable[Queue]:
-        """The subscriber's gate, its inbox, and the line that it stands in."""
-        turns = () if self.turns is None else (self.turns,)
-        return (self.mailbox.gate, self.mailbox.inbox, *turns, *super().resources())
+    def held(self) -> Iterable[Gate | Any]:
+        """The gates that it holds a place of, and the waits that its handling would end."""
+        listeners = [each for each in self.mailbox.listeners if each.expects(self)]
+        return [*super().held(), *listeners]
 
-    def report(
-        self, observer: Observer, outcome: Outcome, error: Failure | None, now: float
-    ) -> None:
+    def report(self, observer: Observer) -> None:
         """Tell the observer how it ended."""
         observer.delivery_ended(
             self.id,
             self.emit.id,
             self.chain,
             self.route.number,
-            outcome,
-            error,
+            self.outcome,
+            self.error,
             self.emit.intended_at,
             self.sent_at,
-            self.sent_at,
+            self.arrived_at,
             self.started_at,
-            nan if outcome is PENDING or isnan(self.started_at) else now,
-            nan if outcome is PENDING else now,
-            self.blocked_until(now) if self.children else self.blocked,
+            self.served_at,
+            self.finished_at,
+            self.blocked_by_now() if self.children or self.listening else self.blocked,
         )
+
+
+serving: ContextVar[InFlight | None] = ContextVar("serving", default=None)
+"""The message being served in this context, on whichever bus of the run."""

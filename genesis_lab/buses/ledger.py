@@ -1,19 +1,38 @@
 """What is in flight on a bus, who waits there, and the one record of how each message ended."""
 
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
+from math import inf
 
 import trio
 
-from genesis_lab.buses.inflight import InFlight, Queue
-from genesis_lab.errors import DeadlockDetected, as_cycle
-from genesis_lab.messages import BrokenBy, Failure, Outcome
+from genesis_lab.buses.failures import FailureLog
+from genesis_lab.buses.gates import Gate
+from genesis_lab.buses.inflight import Delivery, Emit, InFlight
+from genesis_lab.buses.listening import Listener
+from genesis_lab.buses.mailbox import Mailbox
+from genesis_lab.errors import DeadlockDetected, QueueFull, as_cycle
+from genesis_lab.messages import BrokenBy, Deadlock, Failure, Outcome
 from genesis_lab.observers import Observer
 from genesis_lab.waits import WaitForGraph
 
 log = logging.getLogger("genesis_lab.bus")
+
+PENDING = Outcome.PENDING  # an enum's member costs a look-up each time it is named
+
+_graph: trio.lowlevel.RunVar[WaitForGraph] = trio.lowlevel.RunVar("wait-for graph")
+
+
+def graph_of_run() -> WaitForGraph:
+    """The wait-for graph that all buses of this run share."""
+    try:
+        return _graph.get()
+    except LookupError:
+        _graph.set(graph := WaitForGraph())
+        return graph
 
 
 class Ledger:
@@ -22,12 +41,15 @@ class Ledger:
     Parameters
     ----------
     observer
-        Who is told; None for nobody.
+        Who is told; None if no one is.
     now
         The bus's clock [s].
     refuses_deadlocks
         Whether a wait that would close a deadlock raises `DeadlockDetected` instead.
     """
+
+    waits: WaitForGraph
+    """The graph of the run that the bus was opened in."""
 
     def __init__(
         self, observer: Observer | None, now: Callable[[], float], *, refuses_deadlocks: bool
@@ -35,55 +57,91 @@ class Ledger:
         self.observer = observer
         self.now = now
         self.next_id = count().__next__
-        self.waits = WaitForGraph()
+        self.failures = FailureLog()
         self.in_flight: dict[int, InFlight] = {}
         self.open_deliveries = 0
         self.is_cut = False
         self._refuses_deadlocks = refuses_deadlocks
         self._changes = trio.lowlevel.ParkingLot()
         self._watchers = 0
+        self._returning: dict[InFlight, trio.Event] = {}
+
+    # --- from opening to closing ------------------------------------------------------------------
 
     def open(self, message: InFlight) -> None:
-        """Take a message up: it is in flight, and whoever sent it while being served waits.
+        """Take a message up: it is in flight, and the message whose service sent it waits for it.
 
         After a cut only the waiting counts: clean-up may still send, but nothing is kept of it.
         """
         if message.parent is not None:
-            message.parent.nest(message, message.sent_at)
+            message.parent.nest(message)
         if self.is_cut:
             return
         self.in_flight[message.id] = message
-        if message.is_delivery:
-            self.open_deliveries += 1
+        mailbox = message.mailbox
+        if mailbox is not None:
+            mailbox.messages[message] = None
+            if message.is_delivery:
+                self.open_deliveries += 1
+                if mailbox.listeners:
+                    self._announce(message, mailbox)
 
     def hold(self, sender: InFlight, message: InFlight) -> None:
         """From now on the sender waits for an open message, until it is let go or closed."""
         message.parent = sender
-        sender.nest(message, self.now())
+        sender.nest(message)
 
     def let_go(self, message: InFlight) -> None:
-        """From now on nobody waits for the message."""
+        """From now on no message waits for this one."""
         if message.parent is not None:
-            message.parent.unnest(message, self.now())
+            message.parent.unnest(message)
             message.parent = None
 
     def close(self, message: InFlight, outcome: Outcome, error: Failure | None = None) -> None:
-        """End a message: nobody waits for it any longer, and its record is written."""
+        """End a message: its sender knows the outcome, its service is over, its record is written.
+
+        An outcome that the sender knew before stays.
+        """
         message.ended = True
         now = self.now()
+        if message.outcome is PENDING:
+            message.outcome = outcome
+            message.error = error
+            message.finished_at = now
+        if message.served_at != message.served_at and message.started_at <= now:
+            message.served_at = now
+        how = _how_it_ended(message) if self.waits.standing else "cancelled"
         if message.parent is not None:
-            message.parent.unnest(message, now)
+            message.parent.unnest(message)
+            # A message keeps those that led to it no longer than it needs them: an endless chain
+            # of events would otherwise stay in memory as a whole.
+            message.parent = None
+        message.outer = None
         if self.is_cut:
             return
         if self.waits.standing:
-            self.waits.end(message, now, _how_it_ended(message))
+            self.waits.freed(message, how)
         del self.in_flight[message.id]
-        if message.is_delivery:
-            self.open_deliveries -= 1
+        mailbox = message.mailbox
+        if mailbox is not None:
+            del mailbox.messages[message]
+            if message.is_delivery:
+                self.open_deliveries -= 1
+                if mailbox.listeners:
+                    self._settle(message, mailbox)
         if self.observer is not None:
-            message.report(self.observer, outcome, error, now)
+            message.report(self.observer)
         if self._watchers:
             self._changes.unpark_all()
+
+    def give_up(self, message: InFlight, outcome: Outcome) -> None:
+        """The sender no longer waits for a message, whose service goes on."""
+        message.outcome = outcome
+        message.finished_at = self.now()
+        parent = message.parent
+        self.let_go(message)
+        if self.waits.standing and parent is not None:
+            self.waits.freed(parent, "timed_out" if outcome is Outcome.TIMED_OUT else "cancelled")
 
     def cut(self) -> None:
         """The run ends: what is in flight is pending, and nothing later is recorded."""
@@ -95,10 +153,11 @@ class Ledger:
         self._changes.unpark_all()
 
     def report_open(self, observer: Observer) -> None:
-        """Report what is in flight as pending, in order of sending."""
-        now = self.now()
+        """Report what is in flight as it is now, in order of sending."""
         for message in self.in_flight.values():
-            message.report(observer, Outcome.PENDING, None, now)
+            message.report(observer)
+
+    # --- waiting for what ends --------------------------------------------------------------------
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Wait for something that can only become so when a message ends."""
@@ -109,42 +168,183 @@ class Ledger:
         finally:
             self._watchers -= 1
 
-    def begin_wait(self, message: InFlight, resource: Queue) -> None:
-        """Enter a wait into the graph; report the deadlock that it closes, or refuse to.
+    async def until_no_events(self) -> None:
+        """Wait until no delivery is in flight."""
+        await self.until(lambda: not self.open_deliveries)
+
+    async def until_events_ended(self) -> None:
+        """Wait until the events that are in flight now have come to their end.
+
+        Their deliveries among them, also those that are opened meanwhile, because an emitter is
+        held up on its way from one subscriber to the next.
+        """
+        watermark = max(self.in_flight, default=-1) + 1
+        left: deque[InFlight] = deque()
+
+        def are_over() -> bool:
+            while left and left[0].ended:
+                left.popleft()
+            if not left and not self.is_cut:
+                left.extend(self._of_events_before(watermark))
+            return not left or self.is_cut
+
+        await self.until(are_over)
+
+    def _of_events_before(self, watermark: int) -> Iterator[InFlight]:
+        for message in self.in_flight.values():
+            event = message.emit if isinstance(message, Delivery) else message
+            if isinstance(event, Emit) and event.id < watermark:
+                yield message
+
+    # --- waits at gates ---------------------------------------------------------------------------
+
+    def begin_wait(self, message: InFlight, gate: Gate) -> None:
+        """Enter a wait, already in the gate's queue, into the graph.
 
         Raises
         ------
         DeadlockDetected
             The wait would close a deadlock, and this bus refuses that.
         """
-        deadlock = self.waits.begin(message, resource, self.now())
-        if deadlock is None or self.is_cut:
+        message.waiting_for = gate
+        message.waiting_since = self.now()
+        knot = self.waits.begin(message, gate)
+        if knot is not None and self._refuses_deadlocks and not self.is_cut:
+            gate.withdraw(message)
+            message.refused = Outcome.DROPPED if message.is_delivery else Outcome.DEADLOCKED
+            raise DeadlockDetected(knot.reports[self].components)
+
+    def queue_at(self, message: InFlight, gate: Gate) -> None:
+        """Queue at a gate that did not let the message in.
+
+        Raises
+        ------
+        QueueFull
+            The gate's queue has no room.
+        DeadlockDetected
+            The wait would close a deadlock, and this bus refuses that.
+        """
+        if gate.is_full:
+            message.refused = Outcome.DROPPED if message.is_delivery else Outcome.REJECTED
+            raise QueueFull(gate.where, message.route.type)
+        gate.join(message)
+        self.begin_wait(message, gate)
+
+    async def wait_at(self, message: InFlight, gate: Gate) -> None:
+        """Queue at a gate, and wait in this task until it lets the message in."""
+        self.queue_at(message, gate)
+        await self.park(message, gate)
+
+    async def park(self, message: InFlight, gate: Gate) -> None:
+        """Wait in this task, already in the gate's queue, until `message.go_on()` is called."""
+        message.go_on = partial(trio.lowlevel.reschedule, trio.lowlevel.current_task())
+
+        def withdraw(_raise_cancel: object) -> trio.lowlevel.Abort:
+            gate.withdraw(message)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(withdraw)
+
+    def deadlock_formed(self, deadlock: Deadlock) -> None:
+        """Learn of a deadlock that has a member on this bus."""
+        if self.is_cut:
             return
         if self.observer is not None:
             self.observer.deadlock_formed(deadlock)
         log.warning(
             "deadlock: %s", as_cycle(deadlock.components), extra={"members": deadlock.members}
         )
-        if self._refuses_deadlocks:
-            resource.withdraw(message)
-            message.was_refused = True
-            raise DeadlockDetected(deadlock.components)
 
-    async def wait_in_line(self, message: InFlight, resource: Queue) -> None:
-        """Wait in this task, already in the resource's queue, until `message.go_on()` is called."""
-        self.begin_wait(message, resource)
-        message.go_on = partial(trio.lowlevel.reschedule, trio.lowlevel.current_task())
+    # --- a place that is given up while its message waits -----------------------------------------
 
-        def withdraw(_raise_cancel: object) -> trio.lowlevel.Abort:
-            resource.withdraw(message)
-            return trio.lowlevel.Abort.SUCCEEDED
+    def step_aside(self, message: InFlight, gate: Gate) -> None:
+        """Give a message's place up while its handler waits for a reply."""
+        if gate.holds(message):
+            gate.leave(message)
 
-        await trio.lowlevel.wait_task_rescheduled(withdraw)
+    async def take_back(self, message: InFlight, gate: Gate) -> None:
+        """Wait until a message has its place again, so that its handler may go on.
+
+        The handler may have been cancelled in part only, by a scope of its own: it then goes on,
+        and needs the place. So the wait is shielded, and ends early only with the message itself.
+        Several tasks of one handler may come back at once: one of them queues for all.
+        """
+        while not gate.holds(message) and not gate.enter(message):
+            if (returned := self._returning.get(message)) is not None:
+                with trio.CancelScope(shield=True):
+                    await returned.wait()
+                if message.gone or message.has_expired:
+                    return
+                continue
+            self._returning[message] = trio.Event()
+            try:
+                with trio.CancelScope(shield=True, deadline=_deadline(message)) as scope:
+                    message.returning = scope
+                    gate.join(message)  # whatever the queue's limit: the message was in before
+                    self.begin_wait(message, gate)
+                    await self.park(message, gate)
+                if scope.cancelled_caught:
+                    return
+            finally:
+                message.returning = None
+                self._returning.pop(message).set()
+
+    # --- waits for events -------------------------------------------------------------------------
+
+    def listen(self, message: InFlight, listener: Listener, mailbox: Mailbox) -> None:
+        """Let a handler wait for an event; what of it lies undelivered now is what it waits for.
+
+        Raises
+        ------
+        DeadlockDetected
+            The wait would close a deadlock, and this bus refuses that.
+        """
+        for other in mailbox.messages:
+            _tell(listener, other)
+        mailbox.listeners.append(listener)
+        message.listen(listener, self.now())
+        knot = self.waits.begin(message, listener)
+        if knot is not None and self._refuses_deadlocks and not self.is_cut:
+            self.stop_listening(message, listener, mailbox, "refused")
+            raise DeadlockDetected(knot.reports[self].components)
+
+    def stop_listening(
+        self, message: InFlight, listener: Listener, mailbox: Mailbox, how: BrokenBy
+    ) -> None:
+        """A handler's wait for an event is over; `how` counts if this breaks a deadlock."""
+        mailbox.listeners.remove(listener)
+        message.stop_listening(listener, self.now())
+        if self.waits.standing and not self.is_cut:
+            self.waits.freed(message, how)
+
+    def _announce(self, message: InFlight, mailbox: Mailbox) -> None:
+        for listener in mailbox.listeners:
+            _tell(listener, message)
+
+    def _settle(self, message: InFlight, mailbox: Mailbox) -> None:
+        for listener in mailbox.listeners:
+            listener.settle(message, was_handled=message.outcome is Outcome.HANDLED)
+
+
+def _tell(listener: Listener, message: InFlight) -> None:
+    if isinstance(message, Delivery) and listener.wants(message.route.type, message.emit.data):
+        listener.expect(message, message.emit.data)
+
+
+def _deadline(message: InFlight) -> float:
+    """When a message gives up, itself or by way of one that it is nested in [trio's clock]."""
+    deadline = inf
+    each: InFlight | None = message
+    while each is not None:
+        if each.scope is not None:
+            deadline = min(deadline, each.scope.deadline)
+        each = each.outer
+    return deadline
 
 
 def _how_it_ended(message: InFlight) -> BrokenBy:
-    """What freed whoever waited for this message, if that was a deadlock."""
-    if message.was_refused:
+    """What freed the messages that waited for this one, if that was a deadlock."""
+    if message.refused is not None:
         return "refused"
     nested: InFlight | None = message
     while nested is not None and not nested.has_expired:

@@ -73,20 +73,21 @@ def statistics_of(directory: Directory, ledger: Ledger) -> BusStatistics:
         components=tuple(map(_of_component, directory.mailboxes.values())),
         in_flight=tuple(map(_of_message, ledger.in_flight.values())),
         deadlocks=tuple(
-            replace(deadlock, victims=[*deadlock.victims]) for deadlock in ledger.waits.standing
+            replace(deadlock, victims=[*deadlock.victims], waits=[*deadlock.waits])
+            for deadlock in ledger.waits.deadlocks(ledger)
         ),
     )
 
 
 def _of_component(mailbox: Mailbox) -> ComponentStatistics:
-    gate, inbox = mailbox.gate, mailbox.inbox
+    gates, inbox = mailbox.gates(), mailbox.inbox
     return ComponentStatistics(
         id=mailbox.component.id,
-        places=gate.capacity,
-        serving=sum(map(len, gate.taken.values())),
-        waiting=len(gate.queue),
+        places=mailbox.gate.capacity,
+        serving=sum(len(gate.taken) for gate in gates),
+        waiting=sum(len(gate.queue) for gate in gates),
         inbox=len(inbox.queue),
-        inbox_capacity=inbox.capacity,
+        inbox_capacity=inbox.limit,
         blocked_emitters=len(inbox.blocked),
     )
 

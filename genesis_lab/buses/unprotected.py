@@ -3,14 +3,19 @@
 The bus's bookkeeping is protected from KeyboardInterrupt (trio then delivers it at the next
 checkpoint), so that an interrupt leaves no half-made record. A component's code is not the bus's:
 here the protection ends, so that a handler that never waits can be interrupted.
+
+An event's handler runs in a copy of the context that it is called in, so that what it sets in a
+context variable stays its own: the task that calls it goes on to other components.
 """
 
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import Context
 from functools import partial
 from types import CoroutineType
 from typing import Any
 
+import trio
 from trio.lowlevel import disable_ki_protection
 
 from genesis_lab.errors import PlainButAsync
@@ -37,16 +42,37 @@ async def call_async(
 
 
 @types.coroutine
-def watch_first_step(
-    coroutine: Coroutine[Any, Any, Any], on_suspend: Callable[[], None]
+def take_over(
+    coroutine: Coroutine[Any, Any, Any], context: Context, on_suspend: Callable[[], None]
 ) -> Generator[Any, Any, Any]:
-    """Await the coroutine; `on_suspend` is called just before it first suspends, if it does."""
+    """Await a coroutine in a context, which becomes the task's as soon as it suspends, if it does.
+
+    `on_suspend` is called just before that: from then on the task has to be the coroutine's alone.
+    """
     try:
-        trap = coroutine.send(None)
+        trap = context.run(coroutine.send, None)
     except StopIteration as stop:
         return stop.value
     on_suspend()
-    # `yield from` cannot take over a coroutine that has begun, so its traps are passed on by hand.
+    # trio runs each step of a task in `task.context`, from the next one on in this one.
+    trio.lowlevel.current_task().context = context
+    return (yield from _resume(coroutine, trap))
+
+
+@types.coroutine
+def run_in(coroutine: Coroutine[Any, Any, Any], context: Context) -> Generator[Any, Any, Any]:
+    """Await a coroutine in a context, step by step; the task's own context stays as it is."""
+    try:
+        trap = context.run(coroutine.send, None)
+    except StopIteration as stop:
+        return stop.value
+    return (yield from _resume(coroutine, trap, context))
+
+
+def _resume(
+    coroutine: Coroutine[Any, Any, Any], trap: Any, context: Context | None = None
+) -> Generator[Any, Any, Any]:
+    """Go on with a coroutine that has begun, which `yield from` cannot take over."""
     while True:
         try:
             answer = yield trap
@@ -55,6 +81,6 @@ def watch_first_step(
         else:
             step = partial(coroutine.send, answer)
         try:
-            trap = step()
+            trap = step() if context is None else context.run(step)
         except StopIteration as stop:
             return stop.value

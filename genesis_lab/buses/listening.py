@@ -1,0 +1,105 @@
+"""Waiting, inside a handler, for an event: one wait is a resource of the wait-for graph.
+
+The wait is over when a matching delivery to the same component has been handled. While such a
+delivery lies undelivered, it is what the handler waits for; while there is none, anyone may still
+emit one, so the wait is live.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
+
+import trio
+
+from genesis_lab.messages import WaitKind
+from genesis_lab.waits import Node
+
+Matches = Callable[[Any], bool]
+
+
+class Listener:
+    """One handler's wait for an event of a type.
+
+    Parameters
+    ----------
+    message
+        The message that the handler serves.
+    where
+        Its component.
+    event_type
+        What it waits for.
+    matches
+        Whether an event with these data is the one; any, if None.
+    """
+
+    kind: WaitKind = "event"
+
+    def __init__(self, message: Node, where: str, event_type: str, matches: Matches | None) -> None:
+        self.message = message
+        self.where = where
+        self.event_type = event_type
+        self.has_heard = False
+        """Whether the event came, or its test failed."""
+        self._matches = matches
+        self._data: Any = None
+        self._error: Exception | None = None
+        self._heard = trio.Event()
+        self._undelivered: dict[Node, Any] = {}
+
+    def wants(self, event_type: str, data: Any) -> bool:
+        """Whether an event is what the handler waits for.
+
+        The test is the handler's code, but this is called by whoever emits or delivers: an
+        exception is kept for the handler.
+        """
+        if event_type != self.event_type or self.has_heard:
+            return False
+        if self._matches is None:
+            return True
+        try:
+            return bool(self._matches(data))
+        except Exception as error:  # noqa: BLE001  # it is raised where the handler waits
+            self._error = error
+            self._hear()
+            return False
+
+    def expect(self, delivery: Node, data: Any) -> None:
+        """A matching delivery is on its way."""
+        self._undelivered[delivery] = data
+
+    def expects(self, delivery: Node) -> bool:
+        """Whether the delivery is a matching one that is on its way."""
+        return delivery in self._undelivered
+
+    def settle(self, delivery: Node, *, was_handled: bool) -> None:
+        """A delivery has come to its end."""
+        if delivery not in self._undelivered:
+            return
+        data = self._undelivered.pop(delivery)
+        if was_handled and not self.has_heard:
+            self._data = data
+            self._hear()
+
+    async def until_heard(self) -> None:
+        """Wait for the event."""
+        await self._heard.wait()
+
+    def heard(self) -> Any:
+        """What the event carried; raises what the test of its data raised."""
+        if self._error is not None:
+            raise self._error
+        return self._data
+
+    def _hear(self) -> None:
+        self.has_heard = True
+        self._heard.set()
+
+    def places(self) -> Iterator[Collection[Node]]:
+        """Each undelivered match by itself, since any of them ends the wait; else a free place."""
+        for delivery in self._undelivered:
+            yield (delivery,)
+        if not self._undelivered:
+            yield ()
+
+    def waiters(self) -> Iterable[Node]:
+        """The message whose handler waits."""
+        return (self.message,)

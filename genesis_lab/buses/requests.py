@@ -1,0 +1,447 @@
+"""The life of a request: from the call, by way of policies, to the reply and its one record."""
+
+from abc import ABC
+from collections.abc import Callable, Coroutine
+from itertools import count
+from math import nan
+from typing import Any
+
+import trio
+from trio.lowlevel import enable_ki_protection
+
+from genesis_lab.buses.checks import check_instant, seconds_of
+from genesis_lab.buses.directory import Directory, RequestRoute
+from genesis_lab.buses.endings import ending_of
+from genesis_lab.buses.failures import failed_handler
+from genesis_lab.buses.gates import Gate, are_open
+from genesis_lab.buses.identity import adopted, waiter_of
+from genesis_lab.buses.inflight import NO_CAUSE, InFlight, Request, serving
+from genesis_lab.buses.ledger import Ledger
+from genesis_lab.buses.mailbox import Mailbox
+from genesis_lab.buses.policies import Attempt, nest
+from genesis_lab.buses.service import serve
+from genesis_lab.buses.unprotected import call_plain
+from genesis_lab.components import DEFAULT_TIMEOUT
+from genesis_lab.errors import (
+    BusNotOpen,
+    RequestError,
+    RequestTimedOut,
+    TargetGone,
+    UnknownTarget,
+)
+from genesis_lab.messages import Failure, Outcome
+from genesis_lab.observers import Observer
+
+# An enum's member costs a look-up each time it is named.
+ANSWERED, CANCELLED = Outcome.ANSWERED, Outcome.CANCELLED
+
+_UNPAUSED = 1000
+"""After how many requests in a row that no scheduler pass came between there is a checkpoint."""
+
+
+class Requests(ABC):
+    """The side of a bus that answers requests."""
+
+    _observer: Observer | None
+    _ledger: Ledger
+    _directory: Directory
+    _request_routes: dict[tuple[str, str, str], RequestRoute]
+    """Those of the directory: the look-up on the hot path."""
+    _now: Callable[[], float]
+    _epoch: float
+    """When the bus opened, on trio's clock."""
+    _is_open: bool
+    _is_stopped: bool
+
+    def __init__(self) -> None:
+        self._unpaused = 0
+        self._passes = -1
+
+    # --- the two calls ----------------------------------------------------------------------------
+
+    def request(
+        self,
+        target_id: str,
+        request_type: str,
+        data: Any,
+        source: str,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        intended_at: float | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Ask a component; the reply, or None if there is none for any reason.
+
+        The record knows which it was: an answer of None, no such component, a timeout, a failure.
+
+        Parameters
+        ----------
+        target_id, request_type, data, source
+            Whom to ask what, and who asks.
+        timeout
+            Seconds until the caller gives up; None or infinite: never. By default what the bus's
+            `timeouts` say, or 5 s.
+        intended_at
+            When the workload meant to send [s since the bus opened]; by default now.
+
+        Raises
+        ------
+        InvalidTimeout
+            The timeout is not a number of at least zero.
+        InvalidSetting
+            `intended_at` is not a finite number; the target, the type or the source is not text, or
+            none that a record can hold.
+        BusNotOpen
+            The bus has not been opened, or was left.
+        """
+        # Returns the inner coroutine: one of its own would cost on the hot path.
+        return self._exchange(target_id, request_type, data, source, timeout, intended_at, False)
+
+    def call(
+        self,
+        target_id: str,
+        request_type: str,
+        data: Any,
+        source: str,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        intended_at: float | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Ask a component as `request` does, but raise when there is no reply.
+
+        Raises
+        ------
+        RequestError
+            The subclass says how the request ended.
+        InvalidTimeout
+            The timeout is not a number of at least zero.
+        InvalidSetting
+            `intended_at` is not a finite number; the target, the type or the source is not text, or
+            none that a record can hold.
+        BusNotOpen
+            The bus has not been opened, or was left.
+        """
+        return self._exchange(target_id, request_type, data, source, timeout, intended_at, True)
+
+    # --- before it is sent ------------------------------------------------------------------------
+
+    def _exchange(
+        self,
+        target_id: str,
+        request_type: str,
+        data: Any,
+        source: str,
+        timeout: float | None,
+        intended_at: float | None,
+        raising: bool,
+    ) -> Coroutine[Any, Any, Any]:
+        """One request of a caller's, by way of the policies that stand before it."""
+        if not self._is_open:
+            self._refuse_new_work()
+        try:
+            route = self._request_routes.get((source, target_id, request_type))
+        except TypeError:  # what cannot be hashed is no name: the directory says which it is
+            route = None
+        if route is None:
+            route = self._directory.request_route(source, target_id, request_type)
+        seconds = route.timeout if timeout is DEFAULT_TIMEOUT else seconds_of(timeout)
+        if intended_at is not None:
+            intended_at = check_instant("intended_at", intended_at)
+        if route.policies:
+            return self._send_under_policies(route, data, seconds, intended_at, raising)
+        return self._send(route, data, seconds, intended_at, raising, 1)
+
+    async def _send_under_policies(
+        self,
+        route: RequestRoute,
+        data: Any,
+        timeout: float,
+        intended_at: float | None,
+        raising: bool,
+    ) -> Any:
+        numbers = count(1)
+        if intended_at is None:
+            intended_at = self._now()  # of each attempt: what waits in between counts as latency
+        attempt = Attempt(
+            target=route.target,
+            request_type=route.type,
+            now=self._now,
+            send=lambda: self._send(route, data, timeout, intended_at, True, next(numbers)),
+            record_rejection=lambda: self._report_unserved(
+                route, Outcome.REJECTED, None, timeout, intended_at, next(numbers)
+            ),
+        )
+        try:
+            return await nest(route.policies, attempt)()
+        except RequestError:
+            if raising:
+                raise
+            return None
+
+    @enable_ki_protection
+    async def _send(
+        self,
+        route: RequestRoute,
+        data: Any,
+        timeout: float,
+        intended_at: float | None,
+        raising: bool,
+        attempt: int,
+    ) -> Any:
+        """One sending of a request, and so one record: the reply, None or an exception."""
+        if not self._is_open:
+            await self._refuse_when_closed()
+        self._unpaused += 1
+        if self._unpaused >= _UNPAUSED:
+            await self._pause()
+        caller = self._sender()
+        chain = None if caller is None or caller.ended else caller.chain
+        cause = NO_CAUSE if caller is None else caller.id
+        mailbox = route.mailbox
+        outcome: Outcome
+        result: Any
+        if mailbox is None:
+            self._report_unserved(
+                route, Outcome.UNKNOWN_TARGET, None, timeout, intended_at, attempt
+            )
+            await trio.lowlevel.checkpoint()  # so that asking in a loop can be cancelled
+            outcome, result = Outcome.UNKNOWN_TARGET, None
+        elif route.answers_plainly and are_open(
+            route.path if chain is None else route.nested_path, chain
+        ):
+            outcome, result = self._answer_plainly(
+                route, mailbox, chain, cause, data, timeout, intended_at, attempt
+            )
+        else:
+            request = self._open(route, mailbox, chain, cause, timeout, intended_at, attempt)
+            outcome, result = await self._await_service(request, data)
+        if outcome is ANSWERED:
+            return result
+        if outcome is Outcome.TIMED_OUT:
+            self._ledger.failures.timed_out(route, timeout)
+        if not raising:
+            return None
+        raise self._explanation(outcome, result, route, timeout)
+
+    # --- who sends --------------------------------------------------------------------------------
+
+    def _sender(self) -> InFlight | None:
+        """The message whose part this is, which may have ended; None outside handlers."""
+        caller = serving.get()
+        part = adopted.get()
+        if part is not None and part.within is caller:
+            caller = part.message
+        # A component of another bus may be served around this: then it is not a cause on this one.
+        while caller is not None and caller.home is not self._ledger:
+            caller = caller.outer
+        return caller
+
+    async def _refuse_when_closed(self) -> None:
+        """After a cut everything is cancelled; else as `_refuse_new_work`."""
+        if self._ledger.is_cut:
+            await trio.lowlevel.checkpoint()
+        self._refuse_new_work()
+
+    def _refuse_new_work(self) -> None:
+        """A bus that is left takes no new work, but what it still serves may go on asking."""
+        caller = self._sender()
+        is_new = caller is None or caller.ended
+        if not self._ledger.is_cut and (self._is_stopped or is_new):
+            raise BusNotOpen(type(self).__name__)
+
+    async def _pause(self) -> None:
+        """Let others run, unless they did since the last time.
+
+        A handler that never waits makes a request no checkpoint. A thousand of these in a row keep
+        timers, cancellations and the other tasks from their turn, and trio, which forgets expired
+        deadlines between passes, from doing so.
+        """
+        self._unpaused = 0
+        clock = self._ledger.failures.clock
+        passes = -1 if clock is None else clock.passes
+        if clock is None or passes == self._passes:
+            await trio.lowlevel.checkpoint()
+        self._passes = passes
+
+    # --- while it is served -----------------------------------------------------------------------
+
+    def _open(
+        self,
+        route: RequestRoute,
+        mailbox: Mailbox,
+        chain: int | None,
+        cause: int,
+        timeout: float,
+        intended_at: float | None,
+        attempt: int,
+    ) -> Request:
+        """A request in flight; the message whose service awaits it waits for it."""
+        sent_at = self._now()
+        id = self._ledger.next_id()
+        request = Request(
+            id,
+            waiter_of(serving.get()),
+            id if chain is None else chain,
+            self._ledger,
+            route,
+            sent_at,
+            cause,
+            mailbox,
+            attempt,
+            sent_at if intended_at is None else intended_at,
+            timeout,
+        )
+        request.path = route.path if chain is None else route.nested_path
+        self._ledger.open(request)
+        return request
+
+    async def _await_service(self, request: Request, data: Any) -> tuple[Outcome, Any]:
+        """Wait for a request's service; the outcome, and the reply or the exception.
+
+        The handler that waits gives its component up meanwhile, if its admission is of that kind.
+        """
+        waiter = request.parent
+        gate = lent_by(waiter)
+        if waiter is None or gate is None:
+            return await self._serve(request, data)
+        self._ledger.step_aside(waiter, gate)
+        try:
+            return await self._serve(request, data)
+        finally:
+            await self._ledger.take_back(waiter, gate)
+
+    async def _serve(self, request: Request, data: Any) -> tuple[Outcome, Any]:
+        """Run the service in this task, the caller's."""
+        mailbox, route = request.mailbox, request.route
+        assert isinstance(route, RequestRoute), "a request has a request's route"
+        return await serve(
+            self._ledger,
+            request,
+            mailbox.component.process_request,
+            mailbox.serves_plainly,
+            data,
+            epoch=self._epoch,
+            link=route.link,
+            reply_link=route.reply_link,
+        )
+
+    # --- served at once, or not at all ------------------------------------------------------------
+
+    def _answer_plainly(
+        self,
+        route: RequestRoute,
+        mailbox: Mailbox,
+        chain: int | None,
+        cause: int,
+        data: Any,
+        timeout: float,
+        intended_at: float | None,
+        attempt: int,
+    ) -> tuple[Outcome, Any]:
+        """Serve a request by a handler that never waits: nothing else can happen meanwhile."""
+        outcome, error = CANCELLED, None
+        result: Any = None
+        sent_at = self._now()
+        try:
+            result = call_plain(mailbox.component.process_request, route.type, data, route.source)
+            outcome = ANSWERED
+        except BaseException as exception:  # noqa: BLE001  # `outward` goes on
+            result = exception
+            outcome, error, outward = ending_of(exception, route, self._ledger.failures)
+            if outward is not None:
+                raise outward from None
+        finally:
+            self._report_at_once(
+                route,
+                chain,
+                cause,
+                outcome,
+                error,
+                timeout,
+                intended_at,
+                sent_at,
+                sent_at,
+                attempt,
+            )
+        return outcome, result
+
+    def _report_unserved(
+        self,
+        route: RequestRoute,
+        outcome: Outcome,
+        error: Failure | None,
+        timeout: float,
+        intended_at: float | None,
+        attempt: int,
+    ) -> None:
+        """Report a request that was never served."""
+        caller = self._sender()
+        chain = None if caller is None or caller.ended else caller.chain
+        cause = NO_CAUSE if caller is None else caller.id
+        now = self._now()
+        self._report_at_once(
+            route, chain, cause, outcome, error, timeout, intended_at, now, nan, attempt
+        )
+
+    @enable_ki_protection
+    def _report_at_once(
+        self,
+        route: RequestRoute,
+        chain: int | None,
+        cause: int,
+        outcome: Outcome,
+        error: Failure | None,
+        timeout: float,
+        intended_at: float | None,
+        sent_at: float,
+        started_at: float,
+        attempt: int,
+    ) -> None:
+        """Report a request that was never in flight, because it ended where it began."""
+        id = self._ledger.next_id()
+        if self._observer is None or self._ledger.is_cut:
+            return
+        now = self._now()
+        self._observer.request_ended(
+            id,
+            cause,
+            id if chain is None else chain,
+            route.number,
+            attempt,
+            outcome,
+            error,
+            timeout,
+            sent_at if intended_at is None else intended_at,
+            sent_at,
+            started_at,
+            started_at,
+            nan if started_at != started_at else now,  # noqa: PLR0124
+            now,
+            0.0,
+        )
+
+    # --- what the caller is told ------------------------------------------------------------------
+
+    def _explanation(
+        self, outcome: Outcome, result: Any, route: RequestRoute, timeout: float
+    ) -> RequestError:
+        """The error that tells a caller how its request ended."""
+        match outcome:
+            case Outcome.UNKNOWN_TARGET:
+                return UnknownTarget(route.target)
+            case Outcome.TIMED_OUT:
+                return RequestTimedOut(route.target, route.type, timeout)
+            case Outcome.TARGET_GONE:
+                return TargetGone(route.target, route.type)
+            case Outcome.FAILED:
+                return failed_handler(route, result)
+            case _:
+                assert isinstance(result, RequestError), "a refusal comes as its exception"
+                return result
+
+
+def lent_by(waiter: InFlight | None) -> Gate | None:
+    """The gate whose place a message gives up while it waits for a reply, if it does."""
+    if waiter is None or not waiter.path:
+        return None
+    gate = waiter.path[-1]  # the component's own
+    return gate if gate.steps_aside else None
