@@ -4,6 +4,7 @@ The layers, from the bottom up; each imports only from those before it:
 
 - `errors`, `messages`, `components`, `observers`: the words of the lab, as values and Protocols.
 - `interrupts`: how they are heard where an event loop stands still.
+- `schedules`: who runs next, where several are ready.
 - `virtual_time`: the clock that jumps, `sleep`, and `run`.
 - `waits`: the wait-for graph, which finds each deadlock at the instant it forms.
 - `buses`: what carries requests and events; one file per architecture.

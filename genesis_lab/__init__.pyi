@@ -18,6 +18,7 @@ from .messages import Deadlock, Outcome
 from .observers import Observer
 from .recording import Recorder, Trace
 from .resilience import CircuitBreaker, Retry
+from .schedules import Fifo, Recorded, Replay, Schedule, Seeded
 from .virtual_time import RunResult, run, sleep
 
 __version__: str
@@ -29,6 +30,11 @@ __all__ = [
     "dashboard",
     "explorer",
     "RunResult",
+    "Schedule",
+    "Seeded",
+    "Fifo",
+    "Replay",
+    "Recorded",
     "LiveLab",
     "Component",
     "Admission",

@@ -4,8 +4,11 @@ The fields are the constructor's arguments, so that exceptions survive pickling 
 from a worker. This module imports nothing of the lab.
 """
 
+import operator
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import groupby
+from typing import SupportsIndex
 
 
 class LabError(Exception):
@@ -259,6 +262,16 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise InvalidSetting(name, value, " or ".join(map(repr, choices)))
 
 
+def check_whole_number(name: str, value: object, *, at_least: int) -> int:
+    """Return the value as an int; raise `InvalidSetting` if it is none, or too small."""
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
+        with suppress(TypeError):  # numpy's arrays and truth values only look like numbers
+            number = operator.index(value)
+            if number >= at_least:
+                return number
+    raise InvalidSetting(name, value, f"a whole number >= {at_least}")
+
+
 def check_text(name: str, value: object) -> None:
     """Raise `InvalidSetting` unless the value is text that a file can hold."""
     if not (isinstance(value, str) and _is_unicode(value)):
@@ -329,7 +342,7 @@ class RealWaitUnderVirtualTime(LabError):
 
 
 class StopRefused(LabError):
-    """The run was cut, but a task shields itself from cancellation and waits for ever."""
+    """The run was cut, but a task does not stop: it shields itself, or it swallows `Cancelled`."""
 
     def __init__(self, at: float) -> None:
         super().__init__(at)
@@ -337,8 +350,8 @@ class StopRefused(LabError):
 
     def __str__(self) -> str:
         return (
-            f"the run was cut at t={self.at:g} s, but a task waits for ever "
-            "behind a cancellation shield"
+            f"the run was cut at t={self.at:g} s, but a task does not stop: it waits forever "
+            "behind a cancellation shield, or it catches Cancelled and goes on"
         )
 
 
@@ -354,6 +367,23 @@ class UnsupportedTrio(LabError):
         return (
             f"trio {self.version} has no trio._core._run.{self.missing}: "
             "genesis_lab.virtual_time needs it for a deterministic order of tasks"
+        )
+
+
+class ScheduleDiverged(LabError):
+    """A replayed run offers another choice than the recorded one did: it is not the same run."""
+
+    def __init__(self, step: int, ready: int, lane: str, recorded: int) -> None:
+        super().__init__(step, ready, lane, recorded)
+        self.step = step
+        self.ready = ready
+        self.lane = lane
+        self.recorded = recorded
+
+    def __str__(self) -> str:
+        return (
+            f"choice {self.step}: {self.ready} {self.lane} are ready, but {self.recorded} were "
+            "when it was recorded: a replay needs the same code, configuration and seed"
         )
 
 
