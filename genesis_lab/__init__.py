@@ -6,6 +6,7 @@ The layers, from the bottom up; each imports only from those before it:
 - `interrupts`: how they are heard where an event loop stands still.
 - `schedules`: who runs next, where several are ready.
 - `virtual_time`: the clock that jumps, `sleep`, and `run`.
+- `streams`: random draws, one independent stream per purpose, all from the run's seed.
 - `waits`: the wait-for graph, which finds each deadlock at the instant it forms.
 - `buses`: what carries requests and events; one file per architecture.
 - `resilience`: retry and circuit breaker, which may stand before requests.

@@ -2,7 +2,6 @@
 
 From the bottom up:
 
-- `streams`: random draws, one independent stream per purpose, all from the run's seed
 - `durations`: how long something takes, as values
 - `scripted`: components and clients whose behaviour is data
 - `services`: components that take a random time; `arrivals`: traffic for them

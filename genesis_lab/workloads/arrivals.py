@@ -19,9 +19,9 @@ import trio
 
 from genesis_lab.components import BusFace
 from genesis_lab.errors import InvalidSetting
+from genesis_lab.streams import Draws, one_by_one, random_stream
 from genesis_lab.virtual_time import sleep
 from genesis_lab.workloads.durations import Duration, Exponential
-from genesis_lab.workloads.streams import Draws, one_by_one, random_stream
 
 
 class Arrivals(Protocol):

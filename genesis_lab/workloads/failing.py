@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from genesis_lab.components import SERIAL, Admission
 from genesis_lab.errors import InvalidSetting, LabError
+from genesis_lab.streams import Draws
 from genesis_lab.workloads.durations import Duration
 from genesis_lab.workloads.services import Service
-from genesis_lab.workloads.streams import Draws
 
 
 class ServiceFailed(LabError):

@@ -15,11 +15,11 @@ import trio
 from genesis_lab.buses import Bus
 from genesis_lab.components import SERIAL, Admission, BusFace, Component
 from genesis_lab.errors import InvalidSetting
+from genesis_lab.streams import random_stream
 from genesis_lab.virtual_time import sleep
 from genesis_lab.workloads.arrivals import Poisson, wait_until
 from genesis_lab.workloads.durations import Duration
 from genesis_lab.workloads.scripted import DONE
-from genesis_lab.workloads.streams import random_stream
 
 _CLIENT = "client"
 

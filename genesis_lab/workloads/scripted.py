@@ -23,9 +23,9 @@ import trio
 from genesis_lab.buses import Bus
 from genesis_lab.components import SERIAL, Admission, BusFace, Component
 from genesis_lab.errors import InboxFull, LabError, NotServed, RequestError
+from genesis_lab.streams import Draws
 from genesis_lab.virtual_time import sleep
 from genesis_lab.workloads.durations import Duration
-from genesis_lab.workloads.streams import Draws
 
 DONE = "done"
 """The reply of a script that came to its end."""

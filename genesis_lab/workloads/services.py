@@ -3,9 +3,9 @@
 from typing import Any
 
 from genesis_lab.components import SERIAL, Admission, Component
+from genesis_lab.streams import Draws
 from genesis_lab.virtual_time import sleep
 from genesis_lab.workloads.durations import Duration
-from genesis_lab.workloads.streams import Draws
 
 
 class Service(Component):

@@ -41,10 +41,10 @@ import statsmodels.api as sm
 
 import genesis_lab as gl
 from genesis_lab.analysis import latencies, mg1, mm1k, mmc
+from genesis_lab.streams import random_stream
 from genesis_lab.workloads.arrivals import Ask, OpenLoop, Poisson, Publisher
 from genesis_lab.workloads.durations import Constant, Duration, Exponential, LogNormal
 from genesis_lab.workloads.services import Service
-from genesis_lab.workloads.streams import random_stream
 
 Floats = npt.NDArray[np.float64]
 

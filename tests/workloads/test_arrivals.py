@@ -9,6 +9,7 @@ import pytest
 import trio
 
 import genesis_lab as gl
+from genesis_lab.streams import random_stream
 from genesis_lab.workloads.arrivals import (
     Arrivals,
     Ask,
@@ -23,7 +24,6 @@ from genesis_lab.workloads.arrivals import (
 from genesis_lab.workloads.durations import Constant, Duration, Exponential
 from genesis_lab.workloads.scripted import Traffic
 from genesis_lab.workloads.services import Service
-from genesis_lab.workloads.streams import random_stream
 
 WORK = Ask("service", timeout=None)
 ONE_SECOND = Constant(1.0)

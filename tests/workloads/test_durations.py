@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import genesis_lab as gl
+from genesis_lab.streams import random_stream
 from genesis_lab.workloads.durations import Constant, Duration, Empirical, Exponential, LogNormal
-from genesis_lab.workloads.streams import random_stream
 
 OBSERVED = [0.0, 1.0, 1.0, 2.0]
 

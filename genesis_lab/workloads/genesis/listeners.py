@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+from genesis_lab.streams import Draws
 from genesis_lab.virtual_time import sleep
 from genesis_lab.workloads.genesis.messages import (
     NOTIFICATIONS,
@@ -12,7 +13,6 @@ from genesis_lab.workloads.genesis.messages import (
     Trade,
 )
 from genesis_lab.workloads.genesis.settings import GenesisComponent, GenesisSettings
-from genesis_lab.workloads.streams import Draws
 
 
 class Portfolio(GenesisComponent):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import trio
 
+from genesis_lab.streams import Draws
 from genesis_lab.virtual_time import sleep
 from genesis_lab.workloads.arrivals import wait_until
 from genesis_lab.workloads.genesis.messages import (
@@ -18,7 +19,6 @@ from genesis_lab.workloads.genesis.messages import (
     Trade,
 )
 from genesis_lab.workloads.genesis.settings import GenesisComponent, GenesisSettings
-from genesis_lab.workloads.streams import Draws
 
 
 class MarketData(GenesisComponent):

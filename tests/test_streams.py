@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import genesis_lab as gl
-from genesis_lab.workloads.streams import Draws, OutsideRun, Sample, one_by_one, random_stream
+from genesis_lab.streams import Draws, OutsideRun, Sample, one_by_one, random_stream
 
 
 def three(*purpose: str | int, seed: int) -> list[float]:
