@@ -5,10 +5,14 @@ from when it got round to sending would leave out the very wait that the bus has
 
 `Poisson` and `Recorded` say when; `OpenLoop`, `Requester`, `ClosedLoop` and `Publisher` send, each
 from its `run_on(bus)`, which returns when everything has been sent and answered.
+
+Two of them with one source, target and type draw from streams of their own. Each `run_on` takes
+its streams when it is called, not when its task first runs: so a nursery's order of `start_soon`
+says whose stream is whose, whatever the schedule.
 """
 
 import math
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count, islice, takewhile
 from typing import Any, Protocol
@@ -19,7 +23,7 @@ import trio
 
 from genesis_lab.components import BusFace
 from genesis_lab.errors import InvalidSetting
-from genesis_lab.streams import Draws, one_by_one, random_stream
+from genesis_lab.streams import one_by_one, random_stream
 from genesis_lab.virtual_time import sleep
 from genesis_lab.workloads.durations import Duration, Exponential
 
@@ -103,9 +107,11 @@ class OpenLoop:
     ask: Ask
     arrivals: Arrivals
 
-    async def run_on(self, bus: BusFace) -> None:
+    def run_on(self, bus: BusFace) -> Coroutine[Any, Any, None]:
         """Send every request when its time has come, however many are still open."""
-        due = _due(bus, self.ask, self.arrivals)
+        return self._send(bus, _due(bus, self.ask, self.arrivals))
+
+    async def _send(self, bus: BusFace, due: Iterator[float]) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_Senders(bus, self.ask, due, nursery).take_turns)
 
@@ -138,15 +144,18 @@ class _Senders:
 class Requester:
     """One sender of requests, in order: waiting for a reply makes it late for the next ones.
 
-    Under one seed it means to send when an `OpenLoop` of the same requests does.
+    Each alone in a run under one seed, it means to send when an `OpenLoop` of these requests does.
     """
 
     ask: Ask
     arrivals: Arrivals
 
-    async def run_on(self, bus: BusFace) -> None:
+    def run_on(self, bus: BusFace) -> Coroutine[Any, Any, None]:
         """Send every request, as soon as it is meant to be and the ones before have ended."""
-        for at in _due(bus, self.ask, self.arrivals):
+        return self._send(bus, _due(bus, self.ask, self.arrivals))
+
+    async def _send(self, bus: BusFace, due: Iterator[float]) -> None:
+        for at in due:
             await wait_until(bus, at)
             await self.ask.send(bus, at)
 
@@ -171,18 +180,27 @@ class ClosedLoop:
             raise InvalidSetting("clients", self.clients, "a whole number >= 1")
         _check_end(self.count, self.until)
 
-    async def run_on(self, bus: BusFace) -> None:
+    def run_on(self, bus: BusFace) -> Coroutine[Any, Any, None]:
         """Let the clients go on until the end."""
         ends_at = math.inf if self.until is None else bus.now() + self.until
+        purpose = ("think", self.ask.source, self.ask.target)
+        streams = [random_stream(*purpose, number) for number in range(self.clients)]
+        return self._send(bus, streams, ends_at)
+
+    async def _send(
+        self, bus: BusFace, streams: Sequence[np.random.Generator], ends_at: float
+    ) -> None:
         turns = islice(count(), self.count)
         async with trio.open_nursery() as nursery:
-            for number in range(self.clients):
-                nursery.start_soon(self._go_on, bus, number, turns, ends_at)
+            for stream in streams:
+                thoughts = one_by_one(self.think.sample, stream)
+                nursery.start_soon(self._go_on, bus, thoughts, turns, ends_at)
 
-    async def _go_on(self, bus: BusFace, number: int, turns: Iterator[int], ends_at: float) -> None:
-        think = Draws(self.think.sample, "think", self.ask.source, self.ask.target, number)
-        while True:
-            intended_at = bus.now() + think()
+    async def _go_on(
+        self, bus: BusFace, thoughts: Iterator[float], turns: Iterator[int], ends_at: float
+    ) -> None:
+        for thought in thoughts:
+            intended_at = bus.now() + thought
             if intended_at > ends_at or next(turns, None) is None:
                 return
             await wait_until(bus, intended_at)
@@ -197,20 +215,25 @@ class Publisher:
     source: str
     arrivals: Arrivals
 
-    async def run_on(self, bus: BusFace) -> None:
+    def run_on(self, bus: BusFace) -> Coroutine[Any, Any, None]:
         """Emit every event, as soon as it is meant to be and the ones before are out."""
-        began = bus.now()
-        stream = random_stream("arrivals", self.source, self.event_type)
-        for at in self.arrivals.times(stream):
-            await wait_until(bus, began + at)
-            await bus.emit_event(self.event_type, None, self.source, intended_at=began + at)
+        return self._send(bus, _instants(bus, self.arrivals, self.source, self.event_type))
+
+    async def _send(self, bus: BusFace, due: Iterator[float]) -> None:
+        for at in due:
+            await wait_until(bus, at)
+            await bus.emit_event(self.event_type, None, self.source, intended_at=at)
 
 
 def _due(bus: BusFace, ask: Ask, arrivals: Arrivals) -> Iterator[float]:
     """When the requests of traffic that begins now are meant to be sent."""
-    stream = random_stream("arrivals", ask.source, ask.target, ask.request_type)
+    return _instants(bus, arrivals, ask.source, ask.target, ask.request_type)
+
+
+def _instants(bus: BusFace, arrivals: Arrivals, *purpose: str) -> Iterator[float]:
+    """When the messages of traffic that begins now are meant to be sent."""
     began = bus.now()
-    return (began + at for at in arrivals.times(stream))
+    return (began + at for at in arrivals.times(random_stream("arrivals", *purpose)))
 
 
 def wait_until(bus: BusFace, at: float) -> Awaitable[None]:

@@ -14,7 +14,7 @@ regression test as it stands:
 Whatever has a `take` method is a step, so a test may bring its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -50,13 +50,13 @@ class Actor:
         self.bus: BusFace
         self._draws: dict[Duration, Draws] = {}
 
-    def draw(self, duration: Duration) -> float:
-        """The next value of a random duration, in a stream of this actor and duration [s]."""
+    def draws(self, duration: Duration) -> Draws:
+        """The values of a random duration [s], in a stream of this actor and duration."""
         draws = self._draws.get(duration)
         if draws is None:
             draws = Draws(duration.sample, "scripted", self.id, repr(duration))
             self._draws[duration] = draws
-        return draws()
+        return draws
 
     async def perform(self, script: "Script") -> None:
         """Take the steps one after another."""
@@ -110,7 +110,7 @@ class WaitRandom:
 
     async def take(self, actor: Actor) -> None:
         """Draw and sleep."""
-        await sleep(actor.draw(self.duration))
+        await sleep(actor.draws(self.duration)())
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,15 +258,31 @@ class Client:
     """Seconds since the system was started."""
     source: str = "client"
 
-    async def run_on(self, bus: BusFace) -> None:
+    def run_on(self, bus: BusFace) -> Coroutine[Any, Any, None]:
         """Perform the script; a step that fails ends it, and nothing else."""
         actor = Actor(self.source)
         actor.bus = bus
+        for duration in _durations(self.script):
+            # Of clients with one name, whose stream is whose must not depend on the schedule.
+            actor.draws(duration).begin()
+        return self._perform(actor)
+
+    async def _perform(self, actor: Actor) -> None:
         await sleep(self.start_at)
         try:
             await actor.perform(self.script)
         except* (RequestError, InboxFull, ScriptFailed):
             pass
+
+
+def _durations(script: Script) -> Iterator[Duration]:
+    """What a script draws, as far as its steps are known here."""
+    for step in script:
+        if isinstance(step, WaitRandom):
+            yield step.duration
+        elif isinstance(step, Concurrent):
+            for branch in step.branches:
+                yield from _durations(branch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

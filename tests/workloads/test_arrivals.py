@@ -9,6 +9,7 @@ import pytest
 import trio
 
 import genesis_lab as gl
+from genesis_lab.analysis.queueing import mm1
 from genesis_lab.streams import random_stream
 from genesis_lab.workloads.arrivals import (
     Arrivals,
@@ -287,3 +288,48 @@ def test_impossible_traffic_is_refused(make: Callable[[], object], message: str)
     with pytest.raises(gl.LabError) as caught:
         make()
     assert str(caught.value) == message
+
+
+# ------------------------------------------------------------------------------ several at once
+
+
+def test_two_open_loops_of_the_same_requests_load_a_queue_as_one_of_both_their_rates() -> None:
+    loop = OpenLoop(WORK, Poisson(rate=40.0, until=100.0))
+    service = Exponential(0.01)
+    requests = pd.concat(
+        traced(loop, loop, service_time=service, seed=seed).requests for seed in range(8)
+    )
+    waits = requests["started_at"] - requests["intended_at"]
+    # Theory says 0.040 s; with one stream for both, requests come in pairs, and it is 0.068 s. The
+    # standard error of so many waits is 4 %.
+    assert waits.mean() == pytest.approx(mm1(80.0, service.mean).mean_wait, rel=0.12)
+
+
+@pytest.mark.parametrize("kind", [OpenLoop, Requester])
+@pytest.mark.parametrize("seed", range(4))
+def test_traffic_started_first_has_the_first_stream_under_every_schedule(
+    kind: type[OpenLoop] | type[Requester], seed: int
+) -> None:
+    first, second = (kind(WORK, Poisson(rate=1.0, count=count)) for count in (3, 2))
+    requests = traced(first, second, seed=seed).requests
+    stream = random_stream("arrivals", "client", "service", "work", seed=seed)
+    expected = set(first.arrivals.times(stream))
+    intended = set(requests["intended_at"])
+    assert len(intended) == 5
+    assert expected < intended
+
+
+def test_two_publishers_of_the_same_events_emit_at_instants_of_their_own() -> None:
+    publisher = Publisher("tick", "market", Poisson(rate=1.0, count=3))
+    events = traced(publisher, publisher, seed=7).events
+    first = set(publisher.arrivals.times(random_stream("arrivals", "market", "tick", seed=7)))
+    assert len(set(events["intended_at"])) == 6
+    assert first < set(events["intended_at"])
+
+
+def test_clients_of_two_closed_loops_of_the_same_requests_think_on_their_own() -> None:
+    loop = ClosedLoop(ask=WORK, clients=2, think=Exponential(1.0), count=2)
+    requests = traced(loop, loop, service_time=Constant(0.0), seed=7).requests
+    firsts = [random_stream("think", "client", "service", n, seed=7) for n in range(2)]
+    assert requests["intended_at"].is_unique
+    assert {float(stream.exponential()) for stream in firsts} < set(requests["intended_at"])

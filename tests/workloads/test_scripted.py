@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 import genesis_lab as gl
+from genesis_lab.streams import random_stream
 from genesis_lab.workloads.arrivals import Ask, OpenLoop, Recorded
 from genesis_lab.workloads.durations import Constant, Empirical, Exponential, LogNormal
 from genesis_lab.workloads.scripted import (
@@ -64,6 +65,44 @@ def test_random_waits_are_the_same_under_the_same_seed() -> None:
     at = [run(system, gl.HybridCoordinator(), seed=seed).at for seed in (1, 1, 2)]
     assert at[0] == at[1]
     assert at[0] != at[2]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_clients_of_one_name_wait_at_random_independently(seed: int) -> None:
+    duration = Exponential(1.0)
+    once = Client((WaitRandom(duration), Call("nobody", "ask")))
+    twice = Client(
+        (
+            Concurrent(
+                (WaitRandom(duration), Call("nobody", "ask")) * 2,
+            ),
+        )
+    )
+    recorder = gl.Recorder()
+    run(
+        System(components=(), clients=(once, twice)),
+        gl.HybridCoordinator(observer=recorder),
+        seed=seed,
+    )
+    sent_at = recorder.trace().requests["sent_at"]
+    stream = random_stream("scripted", "client", repr(duration), seed=seed)
+    assert sent_at.is_unique
+    # The client that the system lists first has the first stream, whatever the schedule.
+    assert float(stream.exponential(1.0)) in set(sent_at)
+
+
+def test_clients_of_one_name_that_wait_for_different_durations_have_the_first_stream_of_each() -> (
+    None
+):
+    durations = Exponential(1.0), Exponential(8.0)
+    clients = tuple(Client((WaitRandom(duration),)) for duration in durations)
+    streams = [random_stream("scripted", "client", repr(each), seed=7) for each in durations]
+    ends = [
+        float(each.sample(stream, 1)[0]) for each, stream in zip(durations, streams, strict=True)
+    ]
+    assert run(System(components=(), clients=clients), gl.HybridCoordinator(), seed=7).at == max(
+        ends
+    )
 
 
 def test_client_begins_at_its_start() -> None:

@@ -54,6 +54,20 @@ def test_drawn_service_times_take_as_long_as_they_say() -> None:
     assert result.at == pytest.approx(sum(result.value))
 
 
+def test_services_of_one_id_on_two_buses_of_a_run_draw_independently() -> None:
+    async def main() -> list[Any]:
+        replies = []
+        async with gl.HybridCoordinator() as first, gl.SynchronousBus() as second:
+            for bus in (first, second):
+                bus.register(Service("service", Exponential(1.0)))
+                replies.append(await bus.request("service", "work", None, "test", None))
+        return replies
+
+    on_first, on_second = gl.run(main, seed=7).value or []
+    assert on_first == service_times(Exponential(1.0), count=1, seed=7)[0]
+    assert on_first != on_second
+
+
 def test_service_times_are_the_same_under_the_same_seed() -> None:
     assert service_times(Exponential(1.0), seed=7) == service_times(Exponential(1.0), seed=7)
 
