@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache, partial
+from math import inf
 from time import process_time
 
 import numpy as np
@@ -11,7 +12,7 @@ import genesis_lab as gl
 from genesis_lab.analysis import latency_percentiles, littles_law, outcome_table
 from genesis_lab.bench.claims import AtMost, Claim, total
 from genesis_lab.bench.measuring import Family
-from genesis_lab.observers import Route
+from genesis_lab.messages import Route
 
 REQUESTS = 1_000_000
 TARGETS = 10
@@ -32,7 +33,21 @@ def _requests(size: int) -> pd.DataFrame:
         started = max(at, free_at[target])
         free_at[target] = finished = started + service
         recorder.request_ended(
-            id, -1, id, target, 1, gl.Outcome.ANSWERED, None, at, at, started, finished, 0.0
+            id,
+            -1,
+            id,
+            target,
+            1,
+            gl.Outcome.ANSWERED,
+            None,
+            inf,
+            at,
+            at,
+            at,
+            started,
+            finished,
+            finished,
+            0.0,
         )
     return recorder.trace().requests
 

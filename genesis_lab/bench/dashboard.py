@@ -64,9 +64,10 @@ def look(size: int) -> float:
 
     with gl.live(bus) as lab:
         [observer] = observers
+        answered = gl.Outcome.ANSWERED
         for id in range(10 * size):
             observer.request_ended(
-                id, -1, id, 0, 1, gl.Outcome.ANSWERED, None, 1.0, 1.0, 1.0, 2.0, 0.0
+                id, -1, id, 0, 1, answered, None, 5.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 0.0
             )
         lab.snapshot()
         began = process_time()

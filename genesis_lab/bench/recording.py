@@ -6,7 +6,7 @@ from time import process_time
 import genesis_lab as gl
 from genesis_lab.bench.claims import AtMost, Claim, total
 from genesis_lab.bench.measuring import Family
-from genesis_lab.observers import Route
+from genesis_lab.messages import Route
 
 RECORDS = 2_000_000
 
@@ -17,7 +17,7 @@ def _recorder(records: int) -> gl.Recorder:
     recorder.route_opened(Route(0, "client", "server", "work"))
     take, answered = recorder.request_ended, gl.Outcome.ANSWERED
     for id in range(records):
-        take(id, -1, id, 0, 1, answered, None, 1.0, 1.0, 1.0, 2.0, 0.0)
+        take(id, -1, id, 0, 1, answered, None, 5.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 0.0)
     return recorder
 
 
@@ -65,7 +65,7 @@ FAMILY = Family(
             work="one record in memory",
             measured=total("memory"),
             unit="bytes",
-            bar=AtMost(80),
+            bar=AtMost(112),
         ),
         Claim(
             work="2,000,000 records to a frame",

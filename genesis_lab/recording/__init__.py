@@ -16,6 +16,7 @@ from genesis_lab.recording.manifest import Manifest
 from genesis_lab.recording.recorder import Recorder
 from genesis_lab.recording.records import (
     SCHEMA,
+    ComponentRecord,
     DeadlockRecord,
     DeliveryRecord,
     EventRecord,
@@ -31,5 +32,6 @@ __all__ = [
     "EventRecord",
     "DeliveryRecord",
     "DeadlockRecord",
+    "ComponentRecord",
     "SCHEMA",
 ]

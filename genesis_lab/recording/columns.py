@@ -13,6 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from genesis_lab.messages import Wait
+
 IntArray = npt.NDArray[np.integer[Any]]
 
 _CANONICAL_NAN = np.float64("nan")
@@ -30,6 +32,14 @@ class Column(ABC):
     def of_packed(self, numbers: IntArray, words: Sequence[str | None]) -> Any:
         """The column of packed rows, for a frame: numbers and, for words, what they stand for."""
         raise NotImplementedError
+
+    def of_values(self, values: Sequence[Any]) -> pa.Array:
+        """The column of plain values, for a file."""
+        return pa.array(values, self.arrow)
+
+    def unknown(self, length: int) -> pa.Array:
+        """So many values, for a file that is older than the column."""
+        return pa.nulls(length, self.arrow)
 
     @abstractmethod
     def to_arrow(self, values: "pd.Series[Any]") -> pa.Array:
@@ -55,6 +65,10 @@ class Numbers(Column):
     def of_packed(self, numbers: Any, words: Sequence[str | None]) -> Any:
         """The numbers themselves."""
         return numbers
+
+    def unknown(self, length: int) -> pa.Array:
+        """NaN; only columns of floats can be younger than a file."""
+        return pa.array(np.full(length, np.nan), self.arrow)
 
     def to_arrow(self, values: "pd.Series[Any]") -> pa.Array:
         """The numbers, with NaN as such."""
@@ -118,7 +132,7 @@ class Labels(Column):
 class Names(Labels):
     """Words of an open set; the categories are those that occur, sorted."""
 
-    def __init__(self, code: str, packed_in: str | None = None) -> None:
+    def __init__(self, code: str = "", packed_in: str | None = None) -> None:
         super().__init__((), code)
         self.packed_in = packed_in
 
@@ -137,7 +151,7 @@ class Tuples(Column):
 
     def to_arrow(self, values: "pd.Series[Any]") -> pa.Array:
         """The tuples, as lists."""
-        return pa.array(list(values), self.arrow)
+        return self.of_values(list(values))
 
     def from_arrow(self, values: pa.ChunkedArray) -> Any:
         """The lists, as tuples."""
@@ -147,6 +161,47 @@ class Tuples(Column):
         """The lengths and the items, as text."""
         lengths = np.array([len(items) for items in values], "<i8")
         return lengths.tobytes() + _text(str(item) for items in values for item in items)
+
+
+class Waits(Tuples):
+    """Tuples of `Wait`, of any length; in Arrow, lists of structs of the same fields."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            pa.struct(
+                [
+                    ("waiter", pa.int64()),
+                    ("holder", pa.int64()),
+                    ("kind", pa.string()),
+                    ("where", pa.string()),
+                    ("since", pa.float64()),
+                ]
+            )
+        )
+
+    def of_values(self, values: Sequence[tuple[Wait, ...]]) -> pa.Array:
+        """The tuples, as lists of structs."""
+        return pa.array([[wait._asdict() for wait in waits] for waits in values], self.arrow)
+
+    def unknown(self, length: int) -> pa.Array:
+        """Empty lists."""
+        return self.of_values([()] * length)
+
+    def from_arrow(self, values: pa.ChunkedArray) -> Any:
+        """The lists, as tuples of `Wait`."""
+        return pd.Series(
+            [tuple(Wait(**fields) for fields in waits) for waits in values.to_pylist()],
+            dtype=object,
+        )
+
+    def content(self, values: "pd.Series[Any]") -> bytes:
+        """The lengths, the numbers, and the words as text."""
+        lengths = np.array([len(waits) for waits in values], "<i8")
+        all_waits = [wait for waits in values for wait in waits]
+        ids = np.array([(wait.waiter, wait.holder) for wait in all_waits], "<i8")
+        since = np.array([wait.since for wait in all_waits], "<f8")
+        words = _text(word for wait in all_waits for word in (wait.kind, wait.where))
+        return lengths.tobytes() + ids.tobytes() + since.tobytes() + words
 
 
 def _text(words: Iterable[str]) -> bytes:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from genesis_lab.recording.records import Table
+from genesis_lab.recording.records import SCHEMA, Table
 from genesis_lab.recording.rows import RowArray
 
 Words = Mapping[str, Sequence[str | None]]
@@ -53,19 +53,48 @@ def arrow_of_frame(table: Table, frame: pd.DataFrame) -> pa.Table:
     return pa.table(columns, schema=table.arrow_schema)
 
 
-def frame_of_arrow(table: Table, parts: Iterable[pa.Table]) -> pd.DataFrame:
-    """The frame of the rows of all parts, in order; of rows with the same key, the first."""
-    whole = pa.concat_tables([table.arrow_schema.empty_table(), *parts])
+def arrow_of_values(table: Table, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Plain rows, the columns of each by name, as an Arrow table."""
+    columns = [
+        column.of_values([row[name] for row in rows]) for name, column in table.columns.items()
+    ]
+    return pa.table(columns, schema=table.arrow_schema)
+
+
+def frame_of_arrow(
+    table: Table, parts: Iterable[pa.Table], *, schema: int = SCHEMA
+) -> pd.DataFrame:
+    """The frame of the rows of all parts, in order; of rows with the same key, the first.
+
+    Parts of an earlier schema get the columns that it did not have.
+    """
+    filled = (_filled(table, part, schema) for part in parts)
+    whole = pa.concat_tables([table.arrow_schema.empty_table(), *filled])
     columns = {name: column.from_arrow(whole[name]) for name, column in table.columns.items()}
     frame = pd.DataFrame(columns, copy=False)
     return frame.drop_duplicates(table.key).sort_values(table.key, ignore_index=True)
 
 
-def digest(frames: Mapping[Table, pd.DataFrame]) -> str:
-    """The SHA-256 of all that the frames say, in hexadecimal: the same on any machine."""
+def _filled(table: Table, part: pa.Table, schema: int) -> pa.Table:
+    """The part with all columns, if it has those of its schema."""
+    known = table.columns_in(schema)
+    if len(known) == len(table.columns) or part.column_names != list(known):
+        return part
+    columns = [
+        part[name] if name in known else column.unknown(part.num_rows)
+        for name, column in table.columns.items()
+    ]
+    return pa.table(columns, names=list(table.columns))
+
+
+def digest(frames: Mapping[Table, pd.DataFrame], *, schema: int = SCHEMA) -> str:
+    """The SHA-256 of all that the frames say, in hexadecimal: the same on any machine.
+
+    With an earlier schema, of all that it knew, as the genesis_lab of that time hashed it.
+    """
     hashed = sha256()
     for table, frame in frames.items():
-        for name, column in table.columns.items():
+        for name, column in table.columns_in(schema).items():
             content = column.content(frame[name])
             hashed.update(f"{table.name}.{name}:{len(content)}:".encode())
             hashed.update(content)

@@ -111,6 +111,7 @@ def deadlocks_of(frame: pd.DataFrame) -> list[Deadlock]:
             members=row["members"],
             components=row["components"],
             victims=[*row["victims"]],
+            waits=[*row["waits"]],
             broken_at=row["broken_at"],
             broken_by=None if isnan(row["broken_at"]) else row["broken_by"],
         )

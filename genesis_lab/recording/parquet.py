@@ -50,17 +50,20 @@ def load(folder: Path) -> tuple[Manifest, dict[Table, pd.DataFrame]]:
     if not (folder / _MANIFEST).is_file():
         raise DamagedTrace(str(folder), f"there is no {_MANIFEST}, which is written last")
     manifest = read_manifest(folder / _MANIFEST)
-    frames = {table: _read(_file(folder, table), table) for table in TABLES}
-    if digest(frames) != manifest.digest:
+    frames = {table: _read(folder, table, manifest.schema) for table in TABLES}
+    if digest(frames, schema=manifest.schema) != manifest.digest:
         raise DamagedTrace(str(folder), f"the frames differ from the digest in {_MANIFEST}")
     return manifest, frames
 
 
-def _read(path: Path, table: Table) -> pd.DataFrame:
+def _read(folder: Path, table: Table, schema: int) -> pd.DataFrame:
+    if not table.columns_in(schema):
+        return frame_of_arrow(table, [])
+    path = _file(folder, table)
     if not path.is_file():
         raise DamagedTrace(str(path), "the file is missing")
     try:
-        return frame_of_arrow(table, [pq.read_table(path)])
+        return frame_of_arrow(table, [pq.read_table(path)], schema=schema)
     except (pa.ArrowException, OSError) as error:
         raise DamagedTrace(str(path), str(error)) from error
 

@@ -1,28 +1,27 @@
 """From what a bus reports to traces, at any time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
-from math import isnan
 from pathlib import Path
-from typing import Any
 
 from genesis_lab.errors import InvalidSetting, RecorderInUse
-from genesis_lab.messages import Deadlock, Outcome
-from genesis_lab.observers import BusDescription, OpenWork, Route
+from genesis_lab.messages import Deadlock, Membership, Outcome, Route
+from genesis_lab.observers import BusDescription, OpenWork
 from genesis_lab.recording.counts import Counts, by_outcome
+from genesis_lab.recording.current import CurrentValues, Values, ended, standing
 from genesis_lab.recording.manifest import Manifest, manifest_of
 from genesis_lab.recording.records import DELIVERIES, EVENTS, REQUESTS, Table
 from genesis_lab.recording.rows import (
     NO_LIMIT,
     DeliveryRows,
-    ErrorNumbers,
     EventRows,
+    FailureNumbers,
     Limit,
     RequestRows,
     RowArray,
     Rows,
 )
-from genesis_lab.recording.snapshot import Snapshot, Views, columns_of
+from genesis_lab.recording.snapshot import Snapshot, Views
 from genesis_lab.recording.spool import Spool, Spooled
 from genesis_lab.recording.trace import Trace
 
@@ -30,7 +29,7 @@ _OUTCOMES = [outcome.label for outcome in Outcome]
 
 
 class Recorder:
-    """An observer that keeps every request, event, delivery and deadlock of one bus.
+    """An observer that keeps every request, event, delivery, deadlock and component of one bus.
 
     Parameters
     ----------
@@ -54,10 +53,10 @@ class Recorder:
         # Without a spool nothing here refers back to the recorder, so that its rows are freed as
         # soon as nobody has it any longer, and not when the garbage collector finds a cycle.
         limit = NO_LIMIT if spool is None else Limit(flush_every, self._flush)
-        self._errors = ErrorNumbers()
-        self._requests = RequestRows(self._errors, limit)
-        self._events = EventRows(self._errors, limit)
-        self._deliveries = DeliveryRows(self._errors, limit)
+        self._failures = FailureNumbers()
+        self._requests = RequestRows(self._failures, limit)
+        self._events = EventRows(self._failures, limit)
+        self._deliveries = DeliveryRows(self._failures, limit)
         self._rows: dict[Table, Rows] = {
             REQUESTS: self._requests,
             EVENTS: self._events,
@@ -69,8 +68,7 @@ class Recorder:
         self.event_emitted = self._events.append
         self.delivery_ended = self._deliveries.append
         self._routes: list[tuple[str, str, str]] = []
-        self._deadlocks: list[Deadlock] = []
-        self._formed = 0
+        self._current = CurrentValues()
         self._manifest: Manifest | None = None
         self._bus: OpenWork | None = None
         self._trace: Trace | None = None
@@ -104,10 +102,13 @@ class Recorder:
         assert route.number == len(self._routes), "a bus numbers its routes from 0 on"
         self._routes.append((route.source, route.target, route.type))
 
+    def component_joined(self, membership: Membership) -> None:
+        """Keep a component's stay, and look at it again for each trace."""
+        self._current.add_stay(membership)
+
     def deadlock_formed(self, deadlock: Deadlock) -> None:
         """Keep a deadlock, and look at it again for each trace."""
-        self._deadlocks.append(deadlock)
-        self._formed += 1
+        self._current.add_deadlock(deadlock)
 
     # --- while it goes on -------------------------------------------------------------------------
 
@@ -120,7 +121,7 @@ class Recorder:
             requests=by_outcome(self._requests),
             deliveries=by_outcome(self._deliveries),
             events=self._events.total,
-            deadlocks=self._formed,
+            deadlocks=self._current.formed,
         )
 
     def last_requests(self, number: int) -> RowArray:
@@ -143,28 +144,27 @@ class Recorder:
         bus is open, call this in the thread that the bus is in.
         """
         views, still_open = self._views(), self._still_open()
-        deadlocks = [columns_of(deadlock) for deadlock in self._deadlocks]
-        state = self._count(), [view.tobytes() for view in chain(*still_open.values())], deadlocks
+        current = self._current.rows()
+        state = self._count(), [view.tobytes() for view in chain(*still_open.values())], current
         if self._trace is None or state != self._traced:
             self._traced = state
             rows = {table: [*views[table], *still_open[table]] for table in views}
             spooled = None if self._spool is None else self._spool.written()
             self._trace = Trace(
                 manifest=self._manifest or Manifest(),
-                frame_of=self._snapshot(rows, deadlocks, spooled).frame,
+                frame_of=self._snapshot(rows, current, spooled).frame,
             )
         return self._trace
 
     def _flush(self) -> None:
         """Move what has ended from memory to the spool, and leave word there of what is open."""
         assert self._spool is not None, "only a recorder with a spool flushes"
-        standing = [deadlock for deadlock in self._deadlocks if isnan(deadlock.broken_at)]
-        broken = [columns_of(each) for each in self._deadlocks if not isnan(each.broken_at)]
+        current = self._current.rows()
         self._spool.append(
-            self._snapshot(self._views(), broken).arrow,
-            self._snapshot(self._still_open(), [columns_of(each) for each in standing]).arrow,
+            self._snapshot(self._views(), ended(current)).arrow,
+            self._snapshot(self._still_open(), standing(current)).arrow,
         )
-        self._deadlocks = standing
+        self._current.forget_ended()
         for rows in self._rows.values():
             rows.clear()
 
@@ -182,12 +182,7 @@ class Recorder:
             self._bus.report_open(pending)
         return pending._views()
 
-    def _snapshot(
-        self,
-        rows: Views,
-        deadlocks: Sequence[Mapping[str, Any]],
-        spooled: Spooled | None = None,
-    ) -> Snapshot:
+    def _snapshot(self, rows: Views, values: Values, spooled: Spooled | None = None) -> Snapshot:
         sources, targets, types = zip(*self._routes, strict=True) if self._routes else ((), (), ())
         words = {
             "source": sources,
@@ -195,6 +190,7 @@ class Recorder:
             "request_type": types,
             "event_type": types,
             "outcome": _OUTCOMES,
-            "error": self._errors.names(),
+            "error": self._failures.kinds(),
+            "error_message": self._failures.lines(),
         }
-        return Snapshot(rows=rows, words=words, deadlocks=deadlocks, spooled=spooled)
+        return Snapshot(rows=rows, words=words, values=values, spooled=spooled)

@@ -2,34 +2,45 @@
 
 A record's fields are the columns of its frame, in this order, and everything else follows from
 them: dtypes, empty frames, Arrow schemas and the layout of packed rows. `SCHEMA` counts up when
-they change.
+they change. Where a trace is older than a column, which is `since` a later schema, the column is
+NaN, missing or empty there; where it is older than a table, the table has no rows.
 
 Times are seconds since the bus opened. Ids are given in order of sending, and requests, events and
 deliveries share them: no two messages of a bus have the same one.
 """
 
 from dataclasses import dataclass, field, fields
-from typing import Annotated, get_args
+from typing import Annotated, NamedTuple, get_args
 
 import pyarrow as pa
 
-from genesis_lab.messages import DELIVERY_OUTCOMES, REQUEST_OUTCOMES, BrokenBy
-from genesis_lab.recording.columns import Column, Labels, Names, Numbers, Tuples
+from genesis_lab.messages import DELIVERY_OUTCOMES, REQUEST_OUTCOMES, BrokenBy, Wait
+from genesis_lab.recording.columns import Column, Labels, Names, Numbers, Tuples, Waits
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of the schema, which is saved with every trace."""
 
 Id = Annotated[int, Numbers("int64", "q")]
 Count = Annotated[int, Numbers("int64", "I")]
+Number = Annotated[float, Numbers("float64", "d")]
 Seconds = Annotated[float, Numbers("float64", "d")]
 # The bus numbers each (source, target, type), so the three of them are one field of a packed row.
 Routed = Annotated[str, Names("I", packed_in="route")]
-ErrorName = Annotated[str | None, Names("I")]
+# A failure's two texts are one field as well.
+Failed = Annotated[str | None, Names("I", packed_in="failure")]
+Name = Annotated[str, Names()]
 RequestOutcome = Annotated[str, Labels([outcome.label for outcome in REQUEST_OUTCOMES], "B")]
 DeliveryOutcome = Annotated[str, Labels([outcome.label for outcome in DELIVERY_OUTCOMES], "B")]
 HowBroken = Annotated[str | None, Labels(get_args(BrokenBy))]
 Ids = Annotated[tuple[int, ...], Tuples(pa.int64())]
 Words = Annotated[tuple[str, ...], Tuples(pa.string())]
+WaitTuple = Annotated[tuple[Wait, ...], Waits()]
+
+
+class Since(NamedTuple):
+    """Marks a field that traces of earlier schemas do not have."""
+
+    schema: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +63,25 @@ class RequestRecord:
     """What was asked."""
     outcome: RequestOutcome
     """How it ended."""
-    error: ErrorName
+    error: Failed
     """The class of the exception that ended it; missing where there was none."""
+    error_message: Annotated[Failed, Since(2)]
+    """The first line of the exception's text; missing where there was no exception.
+
+    Missing as well from the 4,097th on of the failures of a bus that differ in class or text.
+    """
+    timeout: Annotated[Seconds, Since(2)]
+    """How long its sender was ready to wait; infinite where there was no limit."""
     intended_at: Seconds
     """When the workload meant to send it."""
     sent_at: Seconds
     """When it was sent."""
+    arrived_at: Annotated[Seconds, Since(2)]
+    """When it reached its target and asked for admission; NaN where it never did."""
     started_at: Seconds
     """When its handler began; NaN where it never did."""
+    served_at: Annotated[Seconds, Since(2)]
+    """When its handler ended, maybe after `finished_at`; NaN where it never began or ended."""
     finished_at: Seconds
     """When its sender knew the outcome; NaN while it is pending."""
     blocked: Seconds
@@ -108,14 +130,20 @@ class DeliveryRecord:
     """What happened."""
     outcome: DeliveryOutcome
     """How it ended."""
-    error: ErrorName
+    error: Failed
     """The class of the exception that ended it; missing where there was none."""
+    error_message: Annotated[Failed, Since(2)]
+    """The first line of the exception's text, as in `RequestRecord`."""
     intended_at: Seconds
     """When the workload meant to emit the event."""
     sent_at: Seconds
     """When it got into the inbox; NaN where it never did."""
+    arrived_at: Annotated[Seconds, Since(2)]
+    """When it asked its subscriber for admission; NaN where it never did."""
     started_at: Seconds
     """When its handler began; NaN where it never did."""
+    served_at: Annotated[Seconds, Since(2)]
+    """When its handler ended; NaN where it never began or ended."""
     finished_at: Seconds
     """When its outcome was known; NaN while it is pending."""
     blocked: Seconds
@@ -129,15 +157,42 @@ class DeadlockRecord:
     formed_at: Seconds
     """When its last wait began; rows are in this order, then in that of the members."""
     members: Ids
-    """Ids of the messages that wait for each other, in waiting order from the oldest one."""
+    """Ids of the messages that wait for each other, in waiting order from the oldest one.
+
+    -1 for one on another bus of the run.
+    """
     components: Words
     """Where each member is: the component that serves it or that it waits for."""
     victims: Ids
     """Ids of the messages that came to wait for a member, in the order they joined."""
+    waits: Annotated[WaitTuple, Since(2)]
+    """Who waits for whom: each a `Wait` (waiter, holder, kind, where, since).
+
+    Those of the members when it formed, then those of each victim when it joined, for a member or
+    for another victim.
+    """
     broken_at: Seconds
     """When a member stopped waiting; NaN while the deadlock holds."""
     broken_by: HowBroken
     """What ended a member's wait; missing while the deadlock holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentRecord:
+    """One row of `trace.components`: one component, from when it joined the bus until it left."""
+
+    number: Id
+    """How many had joined before it; rows are in this order."""
+    id: Name
+    """Its id; a component that came back has another row."""
+    admission: Name
+    """The admission that the bus grants it."""
+    capacity: Number
+    """How many messages, or call chains, that lets in at once."""
+    joined_at: Seconds
+    """When it was registered."""
+    left_at: Seconds
+    """When it was unregistered; NaN where it never was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,20 +203,34 @@ class Table:
     """The trace's attribute, and the name of its file."""
     columns: dict[str, Column] = field(compare=False)
     """The kind of each column, by name."""
+    since: dict[str, int] = field(compare=False)
+    """The first schema with it, for each column by name."""
     key: list[str] = field(compare=False)
     """The columns that tell rows apart, in whose order they come."""
     arrow_schema: pa.Schema = field(compare=False)
     """The columns of its files."""
 
+    def columns_in(self, schema: int) -> dict[str, Column]:
+        """The columns that a trace of this schema has; none where it does not have the table."""
+        return {name: column for name, column in self.columns.items() if self.since[name] <= schema}
 
-def _table(name: str, record: type, key: list[str]) -> Table:
-    columns = {column.name: get_args(column.type)[1] for column in fields(record)}
-    schema = pa.schema([(name, column.arrow) for name, column in columns.items()])
-    return Table(name=name, columns=columns, key=key, arrow_schema=schema)
+
+def _table(name: str, record: type, key: list[str], *, since: int = 1) -> Table:
+    marks = {each.name: get_args(each.type)[1:] for each in fields(record)}
+    columns = {name: column for name, (column, *_) in marks.items()}
+    return Table(
+        name=name,
+        columns=columns,
+        since={name: newer[0].schema if newer else since for name, (_, *newer) in marks.items()},
+        key=key,
+        arrow_schema=pa.schema([(name, column.arrow) for name, column in columns.items()]),
+    )
 
 
 REQUESTS = _table("requests", RequestRecord, ["id"])
 EVENTS = _table("events", EventRecord, ["id"])
 DELIVERIES = _table("deliveries", DeliveryRecord, ["id"])
 DEADLOCKS = _table("deadlocks", DeadlockRecord, ["formed_at", "members"])
-TABLES = (REQUESTS, EVENTS, DELIVERIES, DEADLOCKS)
+COMPONENTS = _table("components", ComponentRecord, ["number"], since=2)
+TABLES = (REQUESTS, EVENTS, DELIVERIES, DEADLOCKS, COMPONENTS)
+"""A new one comes last: what is open is stored in this order."""

@@ -1,4 +1,4 @@
-"""Packed rows: where records go on the hot path, a few hundred nanoseconds and 77 bytes each.
+"""Packed rows: where records go on the hot path, a few hundred nanoseconds and 101 bytes each.
 
 Rows fill chunks that never move or shrink, so that a view of what is there stays true while the
 recorder goes on writing behind it.
@@ -8,18 +8,20 @@ from collections.abc import Callable
 from itertools import groupby
 from math import inf
 from struct import Struct, calcsize
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from genesis_lab.messages import Outcome
+from genesis_lab.messages import Failure, Outcome
 from genesis_lab.recording.records import DELIVERIES, EVENTS, REQUESTS, Table
 
 RowArray = npt.NDArray[np.void]
 ByOutcome = npt.NDArray[np.int64]
 """A number for each outcome."""
 
+MOST_FAILURES: Final = 4096
+"""How many different failures keep their texts, as `RequestRecord.error_message` says."""
 _FIRST_CHUNK = 64
 """Rows of the first chunk: small, because many a trial has few messages."""
 _LARGEST_CHUNK = 4096
@@ -39,16 +41,27 @@ class Layout:
         self.struct = Struct("@" + "".join(f"{len(list(run))}{code}" for code, run in runs))
 
 
-class ErrorNumbers(dict[str, int]):
-    """Numbers for the names of exceptions, from 1 on: 0 is no exception."""
+class FailureNumbers(dict[tuple[str, str | None], int]):
+    """Numbers for failures, from 1 on: 0 is none.
 
-    def __missing__(self, name: str) -> int:
-        self[name] = number = len(self) + 1
+    After `MOST_FAILURES`, new ones count by their kind alone, so that texts which differ each time,
+    as those with an id in them, do not fill the memory.
+    """
+
+    def __missing__(self, failure: tuple[str, str | None]) -> int:
+        kind, line = failure
+        if len(self) >= MOST_FAILURES and line is not None:
+            return self[kind, None]
+        self[failure] = number = len(self) + 1
         return number
 
-    def names(self) -> list[str | None]:
-        """The names by number."""
-        return [None, *self]
+    def kinds(self) -> list[str | None]:
+        """The class names by number."""
+        return [None, *(kind for kind, _ in self)]
+
+    def lines(self) -> list[str | None]:
+        """The first lines by number."""
+        return [None, *(line for _, line in self)]
 
 
 class Limit(NamedTuple):
@@ -66,17 +79,17 @@ class Rows:
 
     Parameters
     ----------
-    errors
-        Numbers for the names of exceptions.
+    failures
+        Numbers for what the records have failed with.
     limit
         When to call back.
     """
 
-    __slots__ = ("_chunk", "_cleared", "_end", "_errors", "_full", "_in_full", "_limit", "_used")
+    __slots__ = ("_chunk", "_cleared", "_end", "_failures", "_full", "_in_full", "_limit", "_used")
     layout: ClassVar[Layout]
 
-    def __init__(self, errors: ErrorNumbers, limit: Limit = NO_LIMIT) -> None:
-        self._errors = errors
+    def __init__(self, failures: FailureNumbers, limit: Limit = NO_LIMIT) -> None:
+        self._failures = failures
         self._limit = limit
         self._cleared = 0
         self._begin()
@@ -137,8 +150,8 @@ class EndedRows(Rows):
 
     __slots__ = ("_counted", "_outcomes")
 
-    def __init__(self, errors: ErrorNumbers, limit: Limit = NO_LIMIT) -> None:
-        super().__init__(errors, limit)
+    def __init__(self, failures: FailureNumbers, limit: Limit = NO_LIMIT) -> None:
+        super().__init__(failures, limit)
         self._counted = 0
         self._outcomes: ByOutcome = np.zeros(len(Outcome), np.int64)
 
@@ -189,10 +202,13 @@ class RequestRows(EndedRows):
         route: int,
         attempt: int,
         outcome: Outcome,
-        error: str | None,
+        error: Failure | None,
+        timeout: float,
         intended_at: float,
         sent_at: float,
+        arrived_at: float,
         started_at: float,
+        served_at: float,
         finished_at: float,
         blocked: float,
     ) -> None:
@@ -203,14 +219,17 @@ class RequestRows(EndedRows):
             id,
             cause,
             chain,
+            timeout,
             intended_at,
             sent_at,
+            arrived_at,
             started_at,
+            served_at,
             finished_at,
             blocked,
             attempt,
             route,
-            0 if error is None else self._errors[error],
+            0 if error is None else self._failures[error],
             outcome,
         )
         self._used += _REQUEST_SIZE
@@ -231,10 +250,12 @@ class DeliveryRows(EndedRows):
         chain: int,
         route: int,
         outcome: Outcome,
-        error: str | None,
+        error: Failure | None,
         intended_at: float,
         sent_at: float,
+        arrived_at: float,
         started_at: float,
+        served_at: float,
         finished_at: float,
         blocked: float,
     ) -> None:
@@ -247,11 +268,13 @@ class DeliveryRows(EndedRows):
             chain,
             intended_at,
             sent_at,
+            arrived_at,
             started_at,
+            served_at,
             finished_at,
             blocked,
             route,
-            0 if error is None else self._errors[error],
+            0 if error is None else self._failures[error],
             outcome,
         )
         self._used += _DELIVERY_SIZE

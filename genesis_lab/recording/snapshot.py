@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from genesis_lab.messages import Deadlock
-from genesis_lab.recording.frames import Words, arrow_of_frame, frame_of_arrow, frame_of_rows
-from genesis_lab.recording.records import DEADLOCKS, Table
+from genesis_lab.recording.current import Values
+from genesis_lab.recording.frames import (
+    Words,
+    arrow_of_frame,
+    arrow_of_values,
+    frame_of_arrow,
+    frame_of_rows,
+)
+from genesis_lab.recording.records import Table
 from genesis_lab.recording.rows import RowArray
 from genesis_lab.recording.spool import Spooled
 
@@ -23,14 +28,13 @@ class Snapshot:
 
     rows: Views
     words: Words
-    deadlocks: Sequence[Mapping[str, Any]]
-    """The columns of each, by name."""
+    values: Values
     spooled: Spooled | None = None
 
     def arrow(self, table: Table) -> pa.Table:
         """The rows in memory, as Arrow has them."""
-        if table == DEADLOCKS:
-            return pa.Table.from_pylist(self.deadlocks, schema=table.arrow_schema)
+        if table in self.values:
+            return arrow_of_values(table, self.values[table])
         if not any(map(len, self.rows[table])):
             return table.arrow_schema.empty_table()  # what most tables are at a flush; much faster
         return arrow_of_frame(table, frame_of_rows(table, self.rows[table], self.words))
@@ -39,12 +43,6 @@ class Snapshot:
         """All rows, the spooled ones too."""
         if self.spooled is not None:
             return frame_of_arrow(table, [*self.spooled.parts(table), self.arrow(table)])
-        if table == DEADLOCKS:
+        if table in self.values:
             return frame_of_arrow(table, [self.arrow(table)])
         return frame_of_rows(table, self.rows[table], self.words)
-
-
-def columns_of(deadlock: Deadlock) -> dict[str, Any]:
-    """A deadlock as it is now: the value itself goes on changing."""
-    columns = {name: getattr(deadlock, name) for name in DEADLOCKS.columns}
-    return columns | {"victims": tuple(deadlock.victims)}

@@ -106,7 +106,9 @@ def read_spool(folder: Path) -> tuple[Manifest, dict[Table, pd.DataFrame]]:
         for table, still_open in zip(TABLES, _complete_streams(folder / name), strict=False):
             parts[table].append(still_open)
     try:
-        return manifest, {table: frame_of_arrow(table, parts[table]) for table in TABLES}
+        return manifest, {
+            table: frame_of_arrow(table, parts[table], schema=manifest.schema) for table in TABLES
+        }
     except pa.ArrowException as error:
         raise DamagedTrace(str(folder), str(error)) from error
 

@@ -12,7 +12,16 @@ from genesis_lab.recording import display, parquet, perfetto
 from genesis_lab.recording.deadlock_report import DeadlockReport, report_deadlock
 from genesis_lab.recording.frames import digest
 from genesis_lab.recording.manifest import Manifest
-from genesis_lab.recording.records import DEADLOCKS, DELIVERIES, EVENTS, REQUESTS, TABLES, Table
+from genesis_lab.recording.records import (
+    COMPONENTS,
+    DEADLOCKS,
+    DELIVERIES,
+    EVENTS,
+    REQUESTS,
+    SCHEMA,
+    TABLES,
+    Table,
+)
 from genesis_lab.recording.sequence import SequenceDiagram, draw_sequence
 from genesis_lab.recording.spool import read_spool
 
@@ -22,8 +31,9 @@ from genesis_lab.recording.spool import read_spool
 class Trace:
     """What happened on a bus: one frame per kind of record, and the manifest.
 
-    The columns are those of `RequestRecord`, `EventRecord`, `DeliveryRecord` and `DeadlockRecord`
-    in `genesis_lab.recording.records`. A frame is made when it is first looked at.
+    The columns are those of `RequestRecord`, `EventRecord`, `DeliveryRecord`, `DeadlockRecord` and
+    `ComponentRecord` in `genesis_lab.recording.records`. A frame is made when it is first looked
+    at.
     """
 
     manifest: Manifest
@@ -49,6 +59,11 @@ class Trace:
     def deadlocks(self) -> pd.DataFrame:
         """One row per deadlock, in the order in which they formed."""
         return self.frame_of(DEADLOCKS)
+
+    @cached_property
+    def components(self) -> pd.DataFrame:
+        """One row per component and stay on the bus, in the order in which they joined."""
+        return self.frame_of(COMPONENTS)
 
     def deadlock_report(self, number: int = 0) -> DeadlockReport:
         """Who waits for whom in a deadlock, since when, who waits behind them, and how it ended.
@@ -127,11 +142,14 @@ class Trace:
             The folder holds something, and that is not a trace.
         """
         frames = self._frames()
-        parquet.save(Path(folder), replace(self.manifest, digest=digest(frames)), frames)
+        manifest = replace(self.manifest, schema=SCHEMA, digest=digest(frames))
+        parquet.save(Path(folder), manifest, frames)
 
     @classmethod
     def load(cls, folder: Path | str) -> "Trace":
         """The trace in a folder, exactly as it was saved.
+
+        One that an earlier genesis_lab saved says less: its `manifest.schema` is an earlier one.
 
         Raises
         ------

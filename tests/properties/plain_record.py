@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from math import isnan
 from typing import NamedTuple
 
-from genesis_lab.messages import Deadlock, Outcome
-from genesis_lab.observers import BusDescription, OpenWork, Route
+from genesis_lab.messages import Deadlock, Failure, Membership, Outcome, Route
+from genesis_lab.observers import BusDescription, OpenWork
 
 
 class RequestRow(NamedTuple):
@@ -16,10 +16,13 @@ class RequestRow(NamedTuple):
     route: int
     attempt: int
     outcome: Outcome
-    error: str | None
+    error: Failure | None
+    timeout: float
     intended_at: float
     sent_at: float
+    arrived_at: float
     started_at: float
+    served_at: float
     finished_at: float
     blocked: float
 
@@ -30,10 +33,12 @@ class DeliveryRow(NamedTuple):
     chain: int
     route: int
     outcome: Outcome
-    error: str | None
+    error: Failure | None
     intended_at: float
     sent_at: float
+    arrived_at: float
     started_at: float
+    served_at: float
     finished_at: float
     blocked: float
 
@@ -58,6 +63,7 @@ class PlainRecord:
     deliveries: list[DeliveryRow] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
     deadlocks: list[Deadlock] = field(default_factory=list)
+    components: list[Membership] = field(default_factory=list)
 
     def bus_opened(self, bus: OpenWork, description: BusDescription) -> None:
         """Begin."""
@@ -67,6 +73,9 @@ class PlainRecord:
 
     def route_opened(self, route: Route) -> None:
         self.routes.append(route)
+
+    def component_joined(self, membership: Membership) -> None:
+        self.components.append(membership)
 
     def request_ended(self, *row: object) -> None:
         self.requests.append(RequestRow(*row))  # type: ignore[arg-type]  # as the Protocol has it

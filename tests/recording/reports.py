@@ -1,11 +1,13 @@
 """What a bus would report to a recorder, with a default for all that a test does not care about."""
 
+from math import inf
 from typing import Any
 
 import genesis_lab as gl
-from genesis_lab.observers import BusDescription, Observer, OpenWork, Route
+from genesis_lab.messages import Failure, Membership, Route, Wait
+from genesis_lab.observers import BusDescription, Observer, OpenWork
 
-TABLES = ("requests", "events", "deliveries", "deadlocks")
+TABLES = ("requests", "events", "deliveries", "deadlocks", "components")
 
 ROUTES = [("ann", "bob", "ask"), ("bob", "ann", "ask"), ("ann", "", "news"), ("ann", "bob", "news")]
 """By number: two of requests, one of events, one of deliveries."""
@@ -50,9 +52,12 @@ def report_request(observer: Observer, id: int = 0, **changed: Any) -> None:
         "attempt": 1,
         "outcome": gl.Outcome.ANSWERED,
         "error": None,
+        "timeout": inf,
         "intended_at": 1.0,
         "sent_at": 1.25,
+        "arrived_at": 1.25,
         "started_at": 1.5,
+        "served_at": 2.0,
         "finished_at": 2.0,
         "blocked": 0.125,
     }
@@ -68,11 +73,17 @@ def report_delivery(observer: Observer, id: int = 0, **changed: Any) -> None:
         "error": None,
         "intended_at": 1.0,
         "sent_at": 1.25,
+        "arrived_at": 1.25,
         "started_at": 1.5,
+        "served_at": 2.0,
         "finished_at": 2.0,
         "blocked": 0.125,
     }
     observer.delivery_ended(id, *(record | changed).values())
+
+
+def failure(kind: str = "ValueError", line: str = "no such thing") -> Failure:
+    return Failure(kind, line)
 
 
 def report_event(observer: Observer, id: int = 0, **changed: Any) -> None:
@@ -95,8 +106,20 @@ def deadlock(formed_at: float = 0.5, **changed: Any) -> gl.Deadlock:
             "members": (1, 2, 3),
             "components": ("ann", "bob", "ann"),
             "victims": [4],
+            "waits": [
+                Wait(1, 2, "reply", "bob", 0.25),
+                Wait(2, 3, "reply", "ann", 0.25),
+                Wait(3, 1, "admission", "ann", 0.5),
+                Wait(4, 1, "admission", "ann", 0.75),
+            ],
             **changed,
         }
+    )
+
+
+def membership(id: str = "ann", **changed: Any) -> Membership:
+    return Membership(
+        **{"id": id, "admission": "SERIAL", "capacity": 1.0, "joined_at": 0.25, **changed}
     )
 
 
@@ -105,6 +128,7 @@ def report_one_of_each(observer: Observer) -> None:
     report_event(observer, 1)
     report_delivery(observer, 2, event=1)
     observer.deadlock_formed(deadlock())
+    observer.component_joined(membership())
 
 
 def frames(trace: gl.Trace) -> dict[str, Any]:
