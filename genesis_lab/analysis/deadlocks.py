@@ -15,6 +15,7 @@ from statsmodels.stats.proportion import proportion_confint
 from genesis_lab.analysis.grouping import Columns, check_columns, per_group
 from genesis_lab.errors import InvalidSetting, as_cycle
 from genesis_lab.messages import BrokenBy
+from genesis_lab.recording.loops import first_rotation
 
 Floats = npt.NDArray[np.float64]
 
@@ -182,4 +183,4 @@ def _cycle(components: Sequence[str]) -> str:
     path = [name for name, _ in groupby(components)]
     if path[0] == path[-1] and len(path) > 1:
         path.pop()
-    return as_cycle(min(path[turn:] + path[:turn] for turn in range(len(path))))
+    return as_cycle(first_rotation(path))

@@ -167,7 +167,7 @@ def _frame(measured: Mapping[str, Mapping[str, object]]) -> "pd.DataFrame":
 def _save_summary(
     out: Path, heading: str, measured: "pd.DataFrame", verdicts: Mapping[str, str]
 ) -> None:
-    from genesis_lab.recording.manifest import replace_file
+    from genesis_lab.files import replace_file
 
     csv = measured.to_csv(index_label="condition", lineterminator="\n")
     replace_file(out / "summary.csv", csv.encode())

@@ -26,7 +26,7 @@ import trio
 
 from genesis_lab.errors import InvalidSetting, LabError
 from genesis_lab.experiments.trials import Condition
-from genesis_lab.recording.manifest import replace_file
+from genesis_lab.files import replace_file
 
 _PACKAGE = Path(__file__).parents[1]
 # What only shows results cannot change them. One experiment may use another: all of them count.

@@ -7,6 +7,7 @@ from genesis_lab.errors import as_cycle
 from genesis_lab.laboratory.snapshot import LabSnapshot
 from genesis_lab.messages import Outcome
 from genesis_lab.recording import display
+from genesis_lab.recording.counts import in_words
 
 _SHOWN = 3
 """How many of the last errors are shown."""
@@ -38,8 +39,7 @@ def _component(component: ComponentStatistics) -> str:
 
 
 def _counts(outcomes: Mapping[Outcome, int]) -> str:
-    parts = [f"{count:,} {outcome.label}" for outcome, count in outcomes.items()]
-    return f"{sum(outcomes.values()):,}" + (f" ({', '.join(parts)})" if parts else "")
+    return in_words({outcome.label: count for outcome, count in outcomes.items()})
 
 
 def _standing(lab: LabSnapshot) -> Iterator[str]:

@@ -17,8 +17,8 @@ from genesis_lab.errors import InvalidSetting
 from genesis_lab.experiments.drawings import draw_timeline
 from genesis_lab.experiments.experiment import Drawing
 from genesis_lab.experiments.trials import Condition, TrialResult, admission_named, grid, run_trial
+from genesis_lab.files import replace_file
 from genesis_lab.laboratory.page import as_duration
-from genesis_lab.recording.manifest import replace_file
 from genesis_lab.workloads.durations import Exponential
 from genesis_lab.workloads.random_calls import Chain, RandomCalls
 

@@ -15,9 +15,9 @@ from matplotlib import __version__ as matplotlib_version
 from matplotlib.figure import Figure
 
 from genesis_lab import __version__
+from genesis_lab.files import replace_file
 from genesis_lab.plots.style import lay_out, paper
 from genesis_lab.recording import Trace
-from genesis_lab.recording.manifest import replace_file
 
 # Each format has its own name for a description, and its own date, which has to stay out.
 _METADATA: dict[str, tuple[str, dict[str, None]]] = {

@@ -1,6 +1,6 @@
 """The timeline: a lane per component, and in it each message: waiting, served or blocked."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Container, Hashable, Iterator, Mapping
 from itertools import pairwise
 from math import isnan
 from typing import Any, NamedTuple
@@ -56,7 +56,8 @@ def plot_timeline(
     """Axes with a lane per component and a bar per message, which says what the message did when.
 
     Messages that overlap are stacked within the lane. A deadlock is a line at the instant it
-    formed, with arrows from each of its members to the one that it waits for.
+    formed, with arrows from each of its members to those that it waited for. An arrow to an event,
+    which has no bar, leads on to what its emitter waits for.
 
     Parameters
     ----------
@@ -195,13 +196,11 @@ def _draw_deadlocks(ax: Axes, deadlocks: pd.DataFrame, y_of: Mapping[int, float]
         at = deadlock["formed_at"]
         ax.axvline(at, color=BLACK, linestyle="--", linewidth=0.8, label=label)
         label = "_another"  # an underscore keeps it out of the legend
-        # Members that have no bar are events, whose emitters wait.
-        heights = [y_of[member] for member in deadlock["members"] if member in y_of]
-        for here, waits_for in pairwise([*heights, *heights[:1]]):
+        for waiter, holder in _waits_between_bars(deadlock, y_of):
             ax.add_patch(
                 FancyArrowPatch(
-                    (at, here),
-                    (at, waits_for),
+                    (at, y_of[waiter]),
+                    (at, y_of[holder]),
                     arrowstyle="-|>",
                     connectionstyle="arc3,rad=0.3",
                     mutation_scale=6,
@@ -212,6 +211,28 @@ def _draw_deadlocks(ax: Axes, deadlocks: pd.DataFrame, y_of: Mapping[int, float]
                     zorder=3,
                 )
             )
+
+
+def _waits_between_bars(
+    deadlock: Mapping[Hashable, Any], drawn: Container[int]
+) -> Iterator[tuple[int, int]]:
+    """Which drawn members wait for which, also by way of others that have no bar: events."""
+    members = [*dict.fromkeys(deadlock["members"])]
+    holders = {
+        member: [each.holder for each in deadlock["waits"] if each.waiter == member]
+        for member in members
+    }
+    for member in members:
+        if member in drawn:
+            reached = dict.fromkeys(holders[member])
+            frontier = [*reached]
+            for holder in frontier:
+                if holder in drawn:
+                    yield member, holder
+                else:
+                    new = [each for each in holders.get(holder, ()) if each not in reached]
+                    reached |= dict.fromkeys(new)
+                    frontier += new  # and so the loop comes to them
 
 
 def _label(deadlocks: pd.DataFrame) -> str:

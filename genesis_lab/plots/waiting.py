@@ -12,12 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 
 from genesis_lab.errors import InvalidSetting
-from genesis_lab.messages import Deadlock
+from genesis_lab.messages import ELSEWHERE, Deadlock, WaitKind
 from genesis_lab.plots.style import BLACK, add_legend, new_axes, paper
 from genesis_lab.plots.texts import POINT, cut, room_of, say, wrapped
 from genesis_lab.recording import Recorder
 from genesis_lab.recording.messages import Message, deadlock_at, messages_of
-from genesis_lab.recording.waiting import Wait, waits_of
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -38,8 +37,29 @@ class _Arrow(NamedTuple):
 
     waiter: int
     holder: int
-    is_nested: bool
-    """The waiter caused it; otherwise it waits for its turn."""
+    look: "_Look"
+
+
+class _Look(NamedTuple):
+    """How an arrow is drawn, and what the legend says of it."""
+
+    line: Literal["-"] | tuple[float, Sequence[float]]
+    label: str
+
+
+_NESTED = _Look("-", "waits for what it caused")
+_QUEUED = _Look((0, (2.5, 1.5)), "waits for its turn")
+_LISTENING = _Look((0, (0.8, 1.2)), "waits for an event")
+_LOOKS: dict[WaitKind, _Look] = {
+    "reply": _NESTED,
+    "emit": _NESTED,
+    "handling": _NESTED,
+    "admission": _QUEUED,
+    "inbox": _QUEUED,
+    "turn": _QUEUED,
+    "system": _QUEUED,
+    "event": _LISTENING,
+}
 
 
 class _Spot(NamedTuple):
@@ -65,13 +85,13 @@ def plot_wait_for_graph(
     The members are dark and on a circle, clockwise in their order; the victims are pale, each next
     to one that it waits for, the nearest ones only if there are many. A node shows a message's id,
     and beside it the type and the component that serves the message or that it waits for. An arrow
-    is solid to a message that the waiting one caused. It is dashed where a message waits for its
-    turn: from a member to all that are served at its component, from a victim to the victim in the
-    queue before it, which leads on to those that are served.
+    is solid to a message that the waiting one caused, dashed where it waits for its turn, to all
+    that have what it waits for, and dotted where it waits for an event. All messages on another bus
+    are one node without an id.
 
-    All victims that there ever were count, those that gave up before others came as well. Records
-    do not tell everything: on a synchronous bus, a delivery that waits both for its turn among
-    those of its event and then for its component may have an arrow to the latter only.
+    The arrows are the waits as recorded: those of the members when the deadlock formed, and those
+    of each victim when it joined. All victims that there ever were count, those that gave up before
+    others came as well. A trace of schema 1 does not hold who waits for whom; the axes say so.
 
     Parameters
     ----------
@@ -91,10 +111,13 @@ def plot_wait_for_graph(
     if deadlocks.empty:
         return say("no deadlock", ax)
     deadlock = deadlock_at(deadlocks, number)
+    if not deadlock.waits:
+        return say("the trace does not hold who waits for whom", ax)
     messages = _involved(deadlock, requests, deliveries, events)
-    arrows = _arrows(waits_of([*messages.values()], deadlock), deadlock)
-    victims = _nearest_victims(deadlock.members, arrows)
-    nodes = _in_drawing_order(deadlock.members, victims)
+    members = [*dict.fromkeys(deadlock.members)]  # those on another bus have one id together
+    arrows = _arrows(deadlock)
+    victims = _nearest_victims(members, arrows)
+    nodes = _in_drawing_order(members, victims)
     if ax is None:
         ax = new_axes(height=_AROUND + _SLOT * max((len(nodes) + 1) // 2, 3))
     with paper():
@@ -102,10 +125,10 @@ def plot_wait_for_graph(
         ax.set_title(wrapped(_title(deadlock), room_of(ax)[0], _TITLE_SIZE))
         spots = _place(ax, nodes, victims)
         shown = [each for each in arrows if each.waiter in spots and each.holder in spots]
-        size = 4 + 3.4 * max(len(str(id)) for id in nodes)
+        size = 4 + 3.4 * max(len(_number(id)) for id in nodes)
         _draw_arrows(ax, shown, spots, victims, size)
         _draw_nodes(ax, messages, spots, victims, size)
-        _add_legend(ax, shown, victims, len(messages) - len(nodes))
+        _add_legend(ax, shown, victims, len({*members, *deadlock.victims}) - len(nodes))
     return ax
 
 
@@ -118,8 +141,8 @@ def _involved(
     deliveries: pd.DataFrame,
     events: pd.DataFrame | None,
 ) -> dict[int, Message]:
-    """Members and victims, by id."""
-    ids = [*deadlock.members, *deadlock.victims]
+    """Members and victims on this bus, by id."""
+    ids = [id for id in (*deadlock.members, *deadlock.victims) if id != ELSEWHERE]
     known = Recorder().trace().events if events is None else events
     found = {message.id: message for message in messages_of(requests, deliveries, known, ids)}
     missing = [id for id in ids if id not in found]
@@ -129,34 +152,24 @@ def _involved(
     return found
 
 
-def _arrows(waits: Mapping[int, Wait], deadlock: Deadlock) -> list[_Arrow]:
-    """All arrows, in order of the waiting messages: those of members lead to members."""
-    arrows = []
-    last_in_queue: dict[tuple[int, ...], int] = {}
-    for id, wait in waits.items():
-        holders = tuple(other.id for other in wait.behind)
-        if id in deadlock.members:
-            holders = tuple(other for other in holders if other in deadlock.members)
-        elif not wait.is_handled:
-            ahead = last_in_queue.get(holders)
-            last_in_queue[holders] = id
-            holders = holders if ahead is None else (ahead,)
-        arrows += [_Arrow(id, holder, wait.is_handled) for holder in holders]
-    return arrows
+def _arrows(deadlock: Deadlock) -> list[_Arrow]:
+    """All arrows, one per pair, in order of the waiting messages."""
+    arrows = (_Arrow(wait.waiter, wait.holder, _LOOKS[wait.kind]) for wait in deadlock.waits)
+    return [*{(arrow.waiter, arrow.holder): arrow for arrow in arrows}.values()]
 
 
-def _nearest_victims(members: Iterable[int], arrows: Iterable[_Arrow]) -> dict[int, int]:
+def _nearest_victims(members: Collection[int], arrows: Iterable[_Arrow]) -> dict[int, int]:
     """The victims to draw, nearest first, each with the one that it stands next to."""
     waiters: dict[int, list[int]] = defaultdict(list)
     for arrow in arrows:
         waiters[arrow.holder].append(arrow.waiter)
-    reached = dict.fromkeys(members, -1)
+    reached = {member: member for member in members}
     frontier = [*members]
     for holder in frontier:
         new = [waiter for waiter in waiters[holder] if waiter not in reached]
         reached |= dict.fromkeys(new, holder)
         frontier += new  # and so the loop comes to them
-    victims = [id for id, holder in reached.items() if holder >= 0]
+    victims = [id for id in reached if id not in members]
     return {id: reached[id] for id in victims[:_SHOWN]}
 
 
@@ -219,7 +232,7 @@ def _draw_arrows(
                 shrinkA=size / 2,
                 shrinkB=size / 2 + 0.5,
                 linewidth=0.6 if is_tail else 1.1,
-                linestyle=_linestyle(arrow),
+                linestyle=arrow.look.line,
                 color=_GREY if is_tail else BLACK,
                 zorder=2,
             )
@@ -230,10 +243,6 @@ def _side_of_middle(begin: _Spot, end: _Spot, rows: float) -> int:
     """On which side of an arrow the middle is, away from the nodes between its ends: 1: right."""
     right = (end.x - begin.x) * (rows / 2 - begin.y) + (end.y - begin.y) * begin.x
     return 1 if right > 0 else -1
-
-
-def _linestyle(arrow: _Arrow) -> Literal["-"] | tuple[float, Sequence[float]]:
-    return "-" if arrow.is_nested else (0, (2.5, 1.5))
 
 
 def _draw_nodes(
@@ -255,14 +264,14 @@ def _draw_nodes(
             zorder=3,
         )
         color = _GREY if is_victim else "white"
-        ax.text(*spot, str(id), size=_ID_SIZE, color=color, ha="center", va="center_baseline")
+        ax.text(*spot, _number(id), size=_ID_SIZE, color=color, ha="center", va="center_baseline")
         side = 1 if spot.x >= 0 else -1
         beside = abs(spot.x) + size / 2 * POINT + 0.8
         room = ax.get_xlim()[1] - beside
         ax.text(
             side * beside,
             spot.y,
-            "\n".join(cut(text, room, _LABEL_SIZE) for text in _label(messages[id])),
+            "\n".join(cut(text, room, _LABEL_SIZE) for text in _label(messages.get(id))),
             size=_LABEL_SIZE,
             color=_GREY if is_victim else BLACK,
             ha="left" if side > 0 else "right",
@@ -271,7 +280,13 @@ def _draw_nodes(
         )
 
 
-def _label(message: Message) -> tuple[str, str]:
+def _number(id: int) -> str:
+    return "" if id == ELSEWHERE else str(id)
+
+
+def _label(message: Message | None) -> tuple[str, str]:
+    if message is None:
+        return "elsewhere", "on another bus"
     where = "from" if message.kind == "event" else "at"
     return message.type, f"{where} {message.place}"
 
@@ -292,8 +307,8 @@ def _add_legend(
         more = f", and {left_out} more" if left_out else ""
         entries[f"victim{more}"] = _node("white")
     for arrow in arrows:
-        label = "waits for what it caused" if arrow.is_nested else "waits for its turn"
-        entries[label] = Line2D([], [], color=BLACK, linestyle=_linestyle(arrow))
+        line = Line2D([], [], color=BLACK, linestyle=arrow.look.line)
+        entries[arrow.look.label] = line
     add_legend(ax, [*entries.values()], [*entries])
 
 

@@ -21,6 +21,12 @@ class Counts:
     """Those that have formed, whether they stand or have been broken."""
 
 
+def in_words(counts: Mapping[str, int]) -> str:
+    """How many there are, and of which outcome: `"3 (2 answered, 1 failed)"`."""
+    parts = [f"{count:,} {outcome}" for outcome, count in counts.items() if count]
+    return f"{sum(counts.values()):,}" + (f" ({', '.join(parts)})" if parts else "")
+
+
 def by_outcome(rows: EndedRows) -> Mapping[Outcome, int]:
     """How many rows there have been of each outcome, in the order of the outcomes."""
     return {Outcome(number): int(count) for number, count in enumerate(rows.outcomes()) if count}

@@ -5,14 +5,11 @@ HTML has neither colours nor scripts of its own, so that it looks right in light
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from genesis_lab.recording.messages import deadlocks_of
-
-if TYPE_CHECKING:
-    from genesis_lab.recording.trace import Trace
+from genesis_lab.recording.counts import in_words
+from genesis_lab.recording.messages import Frames, deadlocks_of
 
 _SHOWN = 5
 """How many of the slowest requests, and of the deadlocks, are shown."""
@@ -21,7 +18,7 @@ _LEFT = 'style="text-align: left"'
 _TIMES = ["intended_at", "sent_at", "finished_at"]
 
 
-def as_text(trace: "Trace") -> str:
+def as_text(trace: Frames) -> str:
     """One fact per line, those with several lines indented."""
     lines = [_title(trace)]
     for name, values in _facts(trace).items():
@@ -32,7 +29,7 @@ def as_text(trace: "Trace") -> str:
     return "\n".join(lines)
 
 
-def as_html(trace: "Trace") -> str:
+def as_html(trace: Frames) -> str:
     """A table of the facts."""
     facts = _facts(trace)
     return table(_title(trace), [[name, "\n".join(facts[name])] for name in facts])
@@ -57,7 +54,7 @@ def _text(text: str) -> str:
     return escape(text).replace("\n", "<br>")
 
 
-def _title(trace: "Trace") -> str:
+def _title(trace: Frames) -> str:
     manifest = trace.manifest
     if manifest.architecture is None:
         return "Trace of no bus"
@@ -65,12 +62,13 @@ def _title(trace: "Trace") -> str:
     return f"Trace of {manifest.architecture}, {seed}, {manifest.clock} clock"
 
 
-def _facts(trace: "Trace") -> dict[str, list[str]]:
+def _facts(trace: Frames) -> dict[str, list[str]]:
     return {
         "span": [_span([trace.requests, trace.events, trace.deliveries])],
         "requests": [_counts(trace.requests)],
         "events": [f"{len(trace.events):,}"],
         "deliveries": [_counts(trace.deliveries)],
+        "failed handlers": _failures(trace) or ["none"],
         "slowest requests": _slowest(trace.requests) or ["none"],
         "deadlocks": _deadlocks(trace.deadlocks) or ["none"],
     }
@@ -85,8 +83,24 @@ def _span(frames: Sequence[pd.DataFrame]) -> str:
 
 def _counts(frame: pd.DataFrame) -> str:
     counts = frame["outcome"].value_counts(sort=False)
-    parts = [f"{count:,} {outcome}" for outcome, count in counts.items() if count]
-    return f"{len(frame):,}" + (f" ({', '.join(parts)})" if parts else "")
+    return in_words({str(outcome): int(count) for outcome, count in counts.items()})
+
+
+def _failures(trace: Frames) -> list[str]:
+    """How many handlers raised an exception, and the first one to do so."""
+    failed = pd.concat(
+        frame.loc[frame["outcome"] == "failed", ["id", "finished_at", "target", "error", text]]
+        .astype({"target": str, "error": str, text: str})
+        .rename(columns={text: "type"})
+        .assign(message=frame["error_message"].astype(object).fillna(""))
+        for frame, text in ((trace.requests, "request_type"), (trace.deliveries, "event_type"))
+    )
+    first = failed.sort_values(["finished_at", "id"]).head(1).to_dict("records")
+    return [
+        f"{len(failed):,}, first {row['target']} on {row['type']} at {row['finished_at']:.6g} s: "
+        f"{row['error']}{row['message'] and ': '}{row['message']}"
+        for row in first
+    ]
 
 
 def _slowest(requests: pd.DataFrame) -> list[str]:

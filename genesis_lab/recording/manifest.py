@@ -14,6 +14,7 @@ import trio
 
 import genesis_lab
 from genesis_lab.errors import DamagedTrace, NewerSchema
+from genesis_lab.files import replace_file
 from genesis_lab.observers import BusDescription
 from genesis_lab.recording.records import SCHEMA
 
@@ -88,10 +89,3 @@ def read_manifest(path: Path) -> Manifest:
     if missing:
         raise DamagedTrace(str(path), f"it lacks {', '.join(missing)}")
     return Manifest(**{name: content[name] for name in names})
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file in one step: whoever reads it sees the old content or the new one."""
-    beside = path.with_name(path.name + ".new")
-    beside.write_bytes(content)
-    beside.replace(path)

@@ -3,18 +3,43 @@
 Analyses take the frames: they are many times faster.
 """
 
-from collections.abc import Collection
-from math import isnan, nan
-from typing import Literal, NamedTuple
+from collections.abc import Collection, Mapping
+from math import inf, isnan, nan
+from typing import Literal, NamedTuple, Protocol
 
 import pandas as pd
 
 from genesis_lab.errors import InvalidSetting
-from genesis_lab.messages import Deadlock
+from genesis_lab.messages import ELSEWHERE, Deadlock
+from genesis_lab.recording.manifest import Manifest
 
 Kind = Literal["request", "delivery", "event"]
 
 _NAMES = {"request_type": "type", "event_type": "type", "cause": "parent", "event": "parent"}
+
+
+class Frames(Protocol):
+    """The side of a `Trace` that its viewers see: none of them has to know the class."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """Which run it is of."""
+
+    @property
+    def requests(self) -> pd.DataFrame:
+        """One row per request."""
+
+    @property
+    def events(self) -> pd.DataFrame:
+        """One row per event."""
+
+    @property
+    def deliveries(self) -> pd.DataFrame:
+        """One row per event and subscriber."""
+
+    @property
+    def deadlocks(self) -> pd.DataFrame:
+        """One row per deadlock."""
 
 
 class Message(NamedTuple):
@@ -34,11 +59,16 @@ class Message(NamedTuple):
     outcome: str
     """As in the record; an event is `emitted`, or `pending` while its emitter waits."""
     error: str | None
+    error_message: str | None
+    timeout: float
+    """Infinite for the others than requests."""
     at: float
     """When it was sent; of a delivery that never got into an inbox, when its event was [s]."""
     intended_at: float
     sent_at: float
+    arrived_at: float
     started_at: float
+    served_at: float
     finished_at: float
     blocked: float
 
@@ -78,7 +108,9 @@ def messages_of(
         *_messages(
             "delivery",
             deliveries.assign(
-                attempt=1, at=deliveries["sent_at"].fillna(deliveries["event"].map(emitted_at))
+                attempt=1,
+                timeout=inf,
+                at=deliveries["sent_at"].fillna(deliveries["event"].map(emitted_at)),
             ),
         ),
         *_messages(
@@ -88,8 +120,12 @@ def messages_of(
                 target="",
                 outcome=events["finished_at"].notna().map({True: "emitted", False: "pending"}),
                 error=None,
+                error_message=None,
+                timeout=inf,
                 at=events["sent_at"],
+                arrived_at=nan,
                 started_at=nan,
+                served_at=nan,
                 blocked=0.0,
             ),
         ),
@@ -98,9 +134,16 @@ def messages_of(
 
 
 def _messages(kind: Kind, frame: pd.DataFrame) -> list[Message]:
-    error = frame["error"].astype(object)
-    rows = frame.rename(columns=_NAMES).assign(kind=kind, error=error.where(error.notna(), None))
+    texts = frame[["error", "error_message"]].astype(object)
+    rows = frame.rename(columns=_NAMES).assign(kind=kind, **texts.where(texts.notna(), None))
     return [Message(*row) for row in rows[list(Message._fields)].itertuples(index=False)]
+
+
+def name_of(id: int, messages: Mapping[int, Message]) -> str:
+    """What sentences call the message with this id, whether or not it is known."""
+    if id == ELSEWHERE:
+        return "a message on another bus"
+    return messages[id].name if id in messages else f"message {id}"
 
 
 def deadlocks_of(frame: pd.DataFrame) -> list[Deadlock]:

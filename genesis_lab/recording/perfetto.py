@@ -19,23 +19,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
-from math import inf, isnan, nextafter
+from math import inf, isfinite, isnan, nextafter
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from genesis_lab.errors import as_cycle
 from genesis_lab.messages import Deadlock
-from genesis_lab.recording.messages import Message, deadlocks_of, messages_of
-
-if TYPE_CHECKING:
-    from genesis_lab.recording.trace import Trace
+from genesis_lab.recording.messages import Frames, Message, deadlocks_of, messages_of
 
 Event = dict[str, Any]
 Timed = tuple[int, Event]
 """An event and when it is [ns]: whole numbers, so that what touches does not overlap."""
 
 
-def as_json(trace: "Trace") -> str:
+def as_json(trace: Frames) -> str:
     """The file's content, the same for the same trace."""
     manifest = trace.manifest
     run = {"architecture": manifest.architecture, "seed": manifest.seed, "clock": manifest.clock}
@@ -47,7 +44,7 @@ def _dumps(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _events(trace: "Trace") -> Iterator[Event]:
+def _events(trace: Frames) -> Iterator[Event]:
     messages = messages_of(trace.requests, trace.deliveries, trace.events)
     deadlocks = deadlocks_of(trace.deadlocks)
     # From 1 on, as 0 is the idle thread.
@@ -225,7 +222,7 @@ def _slices(stay: _Stay) -> Iterator[Timed]:
 
 
 def _args(message: Message) -> Event:
-    """The record, without what is missing."""
+    """The record, without what is missing or, as a timeout, infinite."""
     record = message._asdict()
     record["event" if message.kind == "delivery" else "cause"] = record.pop("parent")
     del record["at"]
@@ -233,7 +230,7 @@ def _args(message: Message) -> Event:
 
 
 def _is_missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and isnan(value))
+    return value is None or (isinstance(value, float) and not isfinite(value))
 
 
 def _of_deadlocks(

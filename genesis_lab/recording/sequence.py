@@ -8,14 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isnan
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from genesis_lab.errors import InvalidSetting
 from genesis_lab.messages import Deadlock
-from genesis_lab.recording.messages import Message, deadlock_at, deadlocks_of, messages_of
-
-if TYPE_CHECKING:
-    from genesis_lab.recording.trace import Trace
+from genesis_lab.recording.messages import Frames, Message, deadlock_at, deadlocks_of, messages_of
 
 _REQUEST = "->>"
 _REPLY = {"answered": "-->>", "failed": "-->>"}
@@ -43,7 +40,7 @@ class SequenceDiagram:
 
 
 def draw_sequence(
-    trace: "Trace",
+    trace: Frames,
     *,
     start: float,
     end: float,

@@ -11,6 +11,7 @@ import pandas as pd
 from genesis_lab.recording import display, parquet, perfetto
 from genesis_lab.recording.deadlock_report import DeadlockReport, report_deadlock
 from genesis_lab.recording.frames import digest
+from genesis_lab.recording.loops import find_loops
 from genesis_lab.recording.manifest import Manifest
 from genesis_lab.recording.records import (
     COMPONENTS,
@@ -65,13 +66,23 @@ class Trace:
         """One row per component and stay on the bus, in the order in which they joined."""
         return self.frame_of(COMPONENTS)
 
-    def deadlock_report(self, number: int = 0) -> DeadlockReport:
+    @cached_property
+    def loops(self) -> pd.DataFrame:
+        """One row per causal loop: messages that led to another one of the same kind.
+
+        Whether or not time passes: requests that go back to where they came from, or events that
+        make components emit in turn. The columns are those of `genesis_lab.recording.loops.Loop`.
+        """
+        return find_loops(self.requests, self.deliveries, self.events)
+
+    def deadlock_report(self, number: int | None = None) -> DeadlockReport:
         """Who waits for whom in a deadlock, since when, who waits behind them, and how it ended.
 
         Parameters
         ----------
         number
-            The row of `deadlocks`.
+            The row of `deadlocks`; by default the first one, and if there is none, the report says
+            that no deadlock formed.
 
         Raises
         ------

@@ -13,7 +13,7 @@ from genesis_lab.experiments.claims import CLAIMS, Verdict
 from genesis_lab.experiments.progress import progress_bar
 from genesis_lab.experiments.storage import Store
 from genesis_lab.experiments.sweeps import plan, processes, sweep, trial_paths
-from genesis_lab.recording.manifest import replace_file
+from genesis_lab.files import replace_file
 from genesis_lab.reports import display
 from genesis_lab.reports.folder import ResultFolder, SweepRecord
 from genesis_lab.reports.pages import as_html, as_markdown_page

@@ -15,7 +15,8 @@ from tempfile import TemporaryFile
 
 from genesis_lab.errors import LabError
 from genesis_lab.experiments.storage import DamagedResult
-from genesis_lab.recording.manifest import replace_file, versions
+from genesis_lab.files import replace_file
+from genesis_lab.recording.manifest import versions
 
 
 class NoResults(LabError):

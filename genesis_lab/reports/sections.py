@@ -17,8 +17,8 @@ from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
 from genesis_lab.experiments.storage import Store, frame_of
 from genesis_lab.experiments.tables import as_texts
 from genesis_lab.experiments.trials import run_trial
+from genesis_lab.files import replace_file
 from genesis_lab.recording import Trace
-from genesis_lab.recording.manifest import replace_file
 from genesis_lab.reports.folder import ResultFolder, SweepRecord
 
 
