@@ -1,4 +1,11 @@
-from .buses import ARCHITECTURES, Bus, HybridCoordinator, SynchronousBus
+from .buses import (
+    ARCHITECTURES,
+    Architecture,
+    Bus,
+    HybridCoordinator,
+    SynchronousBus,
+    add_architecture,
+)
 from .components import CALL_CHAIN, RE_ENTRANT, SERIAL, Admission, Component, pool
 from .errors import (
     DeadlockDetected,
@@ -46,6 +53,8 @@ __all__ = [
     "SynchronousBus",
     "Bus",
     "ARCHITECTURES",
+    "Architecture",
+    "add_architecture",
     "Recorder",
     "Trace",
     "Retry",

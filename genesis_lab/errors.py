@@ -7,6 +7,7 @@ from a worker. This module imports nothing of the lab.
 import operator
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from itertools import groupby
 from typing import SupportsIndex
 
@@ -254,6 +255,17 @@ class InvalidSetting(LabError, ValueError):
 
     def __str__(self) -> str:
         return f"{self.name}={self.value!r}: expected {self.expected}"
+
+
+class UnknownArchitecture(InvalidSetting, KeyError):
+    """No architecture is registered under this name."""
+
+    def __init__(self, name: object, registered: tuple[str, ...]) -> None:
+        expected = " or ".join(map(repr, registered))
+        if near := get_close_matches(str(name), registered, n=1):
+            expected += f"; did you mean {near[0]!r}?"
+        super().__init__("architecture", name, expected)
+        self.args = (name, registered)
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

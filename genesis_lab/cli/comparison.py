@@ -9,7 +9,7 @@ from genesis_lab.cli.ending import INTERRUPTED, complain
 from genesis_lab.experiments import EXPERIMENTS
 
 if TYPE_CHECKING:
-    from genesis_lab.reports.comparison import Report
+    from genesis_lab.reports.report import Report
 
 
 def compare(
@@ -68,7 +68,7 @@ def report(
 
 def _show(made: "Report", out: Path) -> None:
     """The scoreboard, what is missing, and where all of it is."""
-    from genesis_lab.reports.display import verdict_lines
+    from genesis_lab.reports.report import verdict_lines
 
     for line in verdict_lines(made):
         typer.echo(line)

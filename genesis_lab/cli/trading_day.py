@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from genesis_lab.buses.architectures import ARCHITECTURES
 from genesis_lab.cli.ending import INTERRUPTED, complain
+from genesis_lab.experiments.compared import HYBRID, OLD_BUS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from genesis_lab.workloads.ticks import Ticks
     from genesis_lab.workloads.trading_day import TradingDayResult
 
+_DEFAULT_ARCHITECTURES = (OLD_BUS, HYBRID)
+_SERIAL = [name for name in ARCHITECTURES if not ARCHITECTURES[name].honours_admission]
 _WIDTH = 100  # of what is printed: it goes into READMEs and mails
 
 
@@ -42,9 +46,8 @@ def run_trading_day(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A bus to run on; may be repeated. One of synchronous, synchronous-component, "
-            "hybrid, hybrid-awaited, hybrid-raise.",
-            show_default="synchronous and hybrid",
+            help=f"A bus to run on; may be repeated. One of {', '.join(ARCHITECTURES)}.",
+            show_default=" and ".join(_DEFAULT_ARCHITECTURES),
         ),
     ] = None,
     admission: Annotated[
@@ -52,7 +55,7 @@ def run_trading_day(
         typer.Option(
             metavar="NAME",
             help="How many messages a component takes at once; may be repeated. One of serial, "
-            "call_chain, re_entrant, pool(n). Synchronous buses are serial, whatever this says.",
+            f"call_chain, re_entrant, pool(n). Always serial on {', '.join(_SERIAL)}.",
             show_default="serial and call_chain",
         ),
     ] = None,
@@ -69,7 +72,7 @@ def run_trading_day(
         _compare_trading_days(
             ticks,
             tick_format,
-            architecture or ["synchronous", "hybrid"],
+            architecture or _DEFAULT_ARCHITECTURES,
             admission or ["serial", "call_chain"],
             seed,
             out,
@@ -143,7 +146,7 @@ def _save_day(out: Path, condition: "Condition", day: "TradingDayResult", ticks:
     trace.save(out / name)
     drawing = timeline(name, trace)
     with plots.paper():
-        look = plots.ARCHITECTURE_LOOKS[condition.architecture]
+        look = plots.series_look(condition.architecture)
         drawing.axes.set_title(name, color=look.color)
     start, end = telling_window(trace)
     admission = condition.parameters["admission"]

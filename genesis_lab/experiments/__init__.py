@@ -3,9 +3,11 @@
 From the bottom up:
 
 - `trials`: one scenario on one architecture under one seed
+- `compared`: the architectures that experiments compare
 - `claims`: what the original design claims, and what a verdict is
 - `experiment`: what an experiment consists of
-- `storage`: finished trials on disk; `sweeps`: many trials on many processors
+- `storage`: finished trials on disk; `sweeps`: many trials on many processors; `sending`: what
+  these have to know of an architecture
 - `deadlocks`, `roles`, `effects`, `tables`, `drawings`: what several experiments measure, compare,
   write and draw alike
 - one module per experiment, by its name

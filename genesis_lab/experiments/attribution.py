@@ -17,6 +17,7 @@ import pandas as pd
 from genesis_lab import analysis, plots
 from genesis_lab.experiments import EXPERIMENTS, circular, recursive
 from genesis_lab.experiments.claims import Verdict
+from genesis_lab.experiments.compared import HYBRID, HYBRID_AWAITED, OLD_BUS
 from genesis_lab.experiments.deadlocks import measure_deadlocks
 from genesis_lab.experiments.drawings import means
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
@@ -33,9 +34,9 @@ WORKLOADS = ("circular", "call back", "call back, ask")
 """A -> B -> A, and the two workloads of `recursive` in which a subscriber calls back."""
 
 _DELIVERIES = {
-    "synchronous": "one by one",
-    "hybrid": "concurrent",
-    "hybrid-awaited": "awaited",
+    OLD_BUS: "one by one",
+    HYBRID: "concurrent",
+    HYBRID_AWAITED: "awaited",
 }
 _HEIGHT = 45.0
 """Of a matrix with its panels side by side [mm]."""
@@ -139,7 +140,7 @@ def single_changes(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _factorial(cells: pd.DataFrame) -> pd.DataFrame:
     """Without the old bus, which is no combination of the factors."""
-    return cells[cells["delivery"] != _DELIVERIES["synchronous"]]
+    return cells[cells["delivery"] != _DELIVERIES[OLD_BUS]]
 
 
 def _with_delivery(trials: pd.DataFrame) -> pd.DataFrame:
@@ -192,7 +193,7 @@ def drawings(trials: pd.DataFrame, _traces: Traces) -> Iterator[Drawing]:
     ended = cells(trials)
     changes = single_changes(ended).set_index(["workload", "factor"])
     cured, deadlocked = changes["cured"].to_dict(), changes["deadlocked"].to_dict()
-    old = ended[ended["delivery"] == _DELIVERIES["synchronous"]].set_index("workload")["verdict"]
+    old = ended[ended["delivery"] == _DELIVERIES[OLD_BUS]].set_index("workload")["verdict"]
     shown = _factorial(ended).merge(latency, on=_CELL)
     for workload, matrix in shown.groupby("workload"):
         yield Drawing(

@@ -11,6 +11,7 @@ import pandas as pd
 from genesis_lab import analysis
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Verdict
+from genesis_lab.experiments.compared import HYBRID, HYBRID_RAISE, OLD_BUS, OLD_BUS_SIDE_BY_SIDE
 from genesis_lab.experiments.deadlocks import (
     drawings_of_deadlocks,
     judge_by_admission,
@@ -37,7 +38,7 @@ _WORK = WaitRandom(Exponential(0.01))
 def conditions(quick: bool) -> list[Condition]:
     """Architecture x ring x admission x timeout."""
     return grid(
-        architecture=["synchronous", "synchronous-component", "hybrid", "hybrid-raise"],
+        architecture=[OLD_BUS, OLD_BUS_SIDE_BY_SIDE, HYBRID, HYBRID_RAISE],
         ring=[1, 2, 3] if quick else range(1, 9),
         admission=["serial", "call_chain", "re_entrant"],
         timeout=[1.0] if quick else [0.5, 1.0, 5.0],
@@ -75,7 +76,7 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
 
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
     """Whether rings no longer deadlock on the hybrid, and under which admission."""
-    hybrid = trials[trials["architecture"] == "hybrid"]
+    hybrid = trials[trials["architecture"] == HYBRID]
     # Whether a deadlock forms does not depend on the timeout that ends it: one trial, not several.
     formed = analysis.deadlock_probability(under_longest_timeout(hybrid), by="admission").set_index(
         "admission"
@@ -129,8 +130,8 @@ EXPERIMENT = Experiment(
     verdicts=verdicts,
     drawings=drawings,
     showcases={
-        "old-bus": Condition("synchronous", {"ring": 3, "admission": "serial", "timeout": None}),
-        "hybrid": Condition("hybrid", {"ring": 3, "admission": "serial", "timeout": 1.0}),
+        "old-bus": Condition(OLD_BUS, {"ring": 3, "admission": "serial", "timeout": None}),
+        "hybrid": Condition(HYBRID, {"ring": 3, "admission": "serial", "timeout": 1.0}),
     },
     replicates=5,
     quick_replicates=2,

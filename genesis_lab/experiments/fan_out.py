@@ -16,6 +16,7 @@ import pandas as pd
 from genesis_lab import analysis, plots
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Judgement, Verdict
+from genesis_lab.experiments.compared import HYBRID, HYBRID_AWAITED, OLD_BUS
 from genesis_lab.experiments.drawings import draw_measure, means
 from genesis_lab.experiments.effects import paired_ratio
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
@@ -38,7 +39,7 @@ _BY = ["architecture", "subscribers"]
 def conditions(quick: bool) -> list[Condition]:
     """Architecture x subscribers."""
     return grid(
-        architecture=["synchronous", "hybrid", "hybrid-awaited"],
+        architecture=[OLD_BUS, HYBRID, HYBRID_AWAITED],
         subscribers=[1, 16, 64] if quick else [1, 4, 16, 64, 256],
         events=[5] if quick else [12],
     )
@@ -87,9 +88,9 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
     """Whether subscribers work side by side, and whether anybody waits for them nevertheless."""
     most = trials[trials["subscribers"] == trials["subscribers"].max()]
-    sooner = paired_ratio(most, "last", of="synchronous", to="hybrid")
+    sooner = paired_ratio(most, "last", of=OLD_BUS, to=HYBRID)
     waits = most.groupby("architecture")[["emit", "last", "waiting"]].mean()
-    old, hybrid, awaited = (waits.loc[name] for name in ("synchronous", "hybrid", "hybrid-awaited"))
+    old, hybrid, awaited = (waits.loc[name] for name in (OLD_BUS, HYBRID, HYBRID_AWAITED))
     yield Verdict(
         claim="performance",
         judgement=_judge(sooner.at_least, hybrid, awaited),

@@ -14,9 +14,10 @@ from typing import Any
 import pandas as pd
 
 from genesis_lab import analysis, plots
-from genesis_lab.buses import ARCHITECTURES, Bus
+from genesis_lab.buses import Bus
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Judgement, Verdict
+from genesis_lab.experiments.compared import COMPARED, HYBRID
 from genesis_lab.experiments.drawings import draw_measure
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
 from genesis_lab.experiments.roles import roles_of
@@ -60,7 +61,7 @@ _LABELS = {
 def conditions(quick: bool) -> list[Condition]:
     """Architecture x failure rate."""
     return grid(
-        ARCHITECTURES,
+        COMPARED,
         failure_rate=[0.0, 0.5] if quick else [0.0, 0.1, 0.2, 0.3, 0.4, 0.5],
         messages=[10 if quick else 20],
     )
@@ -177,14 +178,14 @@ def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
     is_hurt = of_others.groupby("architecture")["is_harm"].any()
     lost = trials.groupby("architecture")["lost"].sum()
     at_worst = harm[harm["failure_rate"] == harm["failure_rate"].max()]
-    hybrid = at_worst[at_worst["architecture"] == "hybrid"].set_index("measure")
+    hybrid = at_worst[at_worst["architecture"] == HYBRID].set_index("measure")
     answered, strict = hybrid.loc["others_answered"], hybrid.loc["strict_answered"]
     wasted = trials.loc[trials["failure_rate"] == trials["failure_rate"].max(), "wasted"].mean()
     as_before = [name for name, hurt in is_hurt.items() if not hurt]
     yield Verdict(
         claim="resilience",
         judgement=_judge(
-            is_hurt=bool(is_hurt["hybrid"] or lost["hybrid"]),
+            is_hurt=bool(is_hurt[HYBRID] or lost[HYBRID]),
             costs_dependents=bool(hybrid.loc[list(_OF_DEPENDENTS), "is_harm"].any()),
         ),
         measured="share of the others' requests that failures elsewhere cost their answer, hybrid",
@@ -283,7 +284,7 @@ EXPERIMENT = Experiment(
     summary=summary,
     verdicts=verdicts,
     drawings=drawings,
-    showcases={"hybrid": Condition("hybrid", {"failure_rate": _SHOWN, "messages": 20})},
+    showcases={"hybrid": Condition(HYBRID, {"failure_rate": _SHOWN, "messages": 20})},
     replicates=12,
     quick_replicates=4,
 )

@@ -23,6 +23,7 @@ import pandas as pd
 from genesis_lab import analysis, plots
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Judgement, Verdict
+from genesis_lab.experiments.compared import HYBRID, OLD_BUS, OLD_BUS_SIDE_BY_SIDE
 from genesis_lab.experiments.drawings import draw_measure, means
 from genesis_lab.experiments.effects import Ratio, paired_ratio
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
@@ -41,9 +42,9 @@ SHOWN = 0.2
 """A utilisation at which each bus keeps up, so that single latencies can be compared."""
 
 _DURATIONS = {
-    "synchronous": {0.1: 15.0, 0.2: 20.0, 0.3: 8.0, 0.5: 6.0},
-    "synchronous-component": {0.1: 15.0, 0.3: 8.0, 0.5: 6.0, 0.7: 8.0},
-    "hybrid": {0.1: 15.0, 0.2: 20.0, 0.3: 8.0, 0.5: 6.0, 0.7: 8.0, 0.9: 25.0, 0.95: 30.0},
+    OLD_BUS: {0.1: 15.0, 0.2: 20.0, 0.3: 8.0, 0.5: 6.0},
+    OLD_BUS_SIDE_BY_SIDE: {0.1: 15.0, 0.3: 8.0, 0.5: 6.0, 0.7: 8.0},
+    HYBRID: {0.1: 15.0, 0.2: 20.0, 0.3: 8.0, 0.5: 6.0, 0.7: 8.0, 0.9: 25.0, 0.95: 30.0},
 }
 """How long requests come, by architecture and utilisation [s].
 
@@ -161,7 +162,7 @@ def _in_the_long_run(trials: pd.DataFrame) -> pd.DataFrame:
 
 def _theory(architecture: str, servers: int, utilisation: float) -> dict[str, float]:
     """The percentiles of latency in an M/M/1 queue [s]: of each server, or all of them together."""
-    load = utilisation * (servers if architecture == "synchronous" else 1)
+    load = utilisation * (servers if architecture == OLD_BUS else 1)
     if load >= 1:
         return dict.fromkeys(_PERCENTILES, np.inf)
     [theory] = analysis.theory_curve(load, mean_service=SERVICE.mean).to_dict("records")
@@ -173,8 +174,7 @@ def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
     overloaded = trials[trials["utilisation"] == OVERLOAD]
     several, single = (overloaded[overloaded["servers"] == servers] for servers in (SERVERS, 1))
     more, more_alone = (
-        paired_ratio(each, "throughput", of="hybrid", to="synchronous")
-        for each in (several, single)
+        paired_ratio(each, "throughput", of=HYBRID, to=OLD_BUS) for each in (several, single)
     )
     most = several.groupby("architecture")["throughput"].mean()
     shown = _in_the_long_run(trials[trials["utilisation"] == SHOWN])
@@ -188,12 +188,12 @@ def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
         high=more.high,
         unit="x",
         sentence=(
-            f"Offered more than they can do, {SERVERS} servers answer {most['hybrid']:.0f} "
-            f"requests per second on the hybrid and {most['synchronous']:.0f} on the old bus, "
+            f"Offered more than they can do, {SERVERS} servers answer {most[HYBRID]:.0f} "
+            f"requests per second on the hybrid and {most[OLD_BUS]:.0f} on the old bus, "
             f"{more.size:.3g} times as many, but a single server {more_alone.size:.3g} times as "
             "many; and a bus that only lets independent call chains run side by side, "
-            f"{most['synchronous-component']:.0f}. At a utilisation of {SHOWN:g} the p99 latency "
-            f"is {p99['hybrid']:.2g} s on the hybrid and {p99['synchronous']:.2g} s on the old bus."
+            f"{most[OLD_BUS_SIDE_BY_SIDE]:.0f}. At a utilisation of {SHOWN:g} the p99 latency "
+            f"is {p99[HYBRID]:.2g} s on the hybrid and {p99[OLD_BUS]:.2g} s on the old bus."
         ),
     )
 
@@ -290,7 +290,7 @@ EXPERIMENT = Experiment(
                 "sender_waits": False,
             },
         )
-        for architecture in ("synchronous", "hybrid")
+        for architecture in (OLD_BUS, HYBRID)
     },
     replicates=10,
     quick_replicates=2,

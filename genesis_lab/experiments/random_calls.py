@@ -13,6 +13,7 @@ import pandas as pd
 from genesis_lab import analysis, plots
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Verdict
+from genesis_lab.experiments.compared import HYBRID, OLD_BUS, OLD_BUS_SIDE_BY_SIDE
 from genesis_lab.experiments.deadlocks import judge_by_admission
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
 from genesis_lab.experiments.tables import interval_columns
@@ -26,14 +27,14 @@ _ASKS = 0.3
 _LONGEST = 3
 """The shortest chain that can come back to where it began."""
 _BY = ["architecture", "admission", "load", "components"]
-_PAIR = ("hybrid", "synchronous-component")
+_PAIR = (HYBRID, OLD_BUS_SIDE_BY_SIDE)
 """Buses whose components run side by side, the new and the old one."""
 
 
 def conditions(quick: bool) -> list[Condition]:
     """Architecture x load x components x admission."""
     return grid(
-        architecture=["synchronous", "synchronous-component", "hybrid"],
+        architecture=[OLD_BUS, OLD_BUS_SIDE_BY_SIDE, HYBRID],
         load=[0.05, 0.3] if quick else [0.05, 0.15, 0.3],
         components=[6] if quick else [3, 6, 12],
         admission=["serial", "call_chain", "re_entrant"],
@@ -92,12 +93,12 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
 
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
     """Whether the hybrid is free of deadlocks, under which admission, and what the bus adds."""
-    hybrid = trials[trials["architecture"] == "hybrid"]
+    hybrid = trials[trials["architecture"] == HYBRID]
     formed = analysis.deadlock_probability(hybrid, by="admission").set_index("admission")
     of = formed.to_dict("index")
     serial = trials[trials["admission"] == "serial"]
     effect = _more_than_old_bus(serial)
-    old_bus = serial.loc[serial["architecture"] == "synchronous", "deadlocked"].mean()
+    old_bus = serial.loc[serial["architecture"] == OLD_BUS, "deadlocked"].mean()
     free = _per_seed(hybrid[hybrid["admission"] == "re_entrant"])
     same, either = _same_instant(serial)
     still = ", since chains that cross still do" if of["call_chain"]["deadlocked"] else ""
@@ -124,10 +125,10 @@ def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
 
 def _more_than_old_bus(serial: pd.DataFrame) -> Mapping[Any, float]:
     """By how much more often the hybrid deadlocks; all trials of a seed are one observation."""
-    both = serial[serial["architecture"].isin(["hybrid", "synchronous"])]
+    both = serial[serial["architecture"].isin([HYBRID, OLD_BUS])]
     shares = both.groupby(["architecture", "seed"])["deadlocked"].mean().reset_index()
     [found] = analysis.paired_differences(
-        shares, "deadlocked", between="architecture", baseline="synchronous"
+        shares, "deadlocked", between="architecture", baseline=OLD_BUS
     ).to_dict("records")
     return found
 

@@ -17,9 +17,9 @@ from typing import Any
 import pandas as pd
 
 from genesis_lab import analysis
-from genesis_lab.buses import ARCHITECTURES
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Verdict
+from genesis_lab.experiments.compared import COMPARED, HYBRID, HYBRID_AWAITED, OLD_BUS
 from genesis_lab.experiments.deadlocks import (
     drawings_of_deadlocks,
     judge_by_admission,
@@ -50,7 +50,7 @@ _WORK = WaitRandom(Exponential(0.01))
 def conditions(quick: bool) -> list[Condition]:
     """Architecture x shape x admission x timeout."""
     return grid(
-        architecture=ARCHITECTURES,
+        architecture=COMPARED,
         shape=SHAPES,
         admission=["serial", "call_chain", "re_entrant"],
         timeout=[1.0] if quick else [0.5, 1.0, 5.0],
@@ -107,7 +107,7 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
 
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
     """Whether a component that calls itself no longer deadlocks on the hybrid, shape by shape."""
-    hybrid = trials[trials["architecture"] == "hybrid"]
+    hybrid = trials[trials["architecture"] == HYBRID]
     # Whether a deadlock forms does not depend on the timeout that ends it: one trial, not several.
     formed = analysis.deadlock_probability(under_longest_timeout(hybrid), by=["shape", "admission"])
     of = formed.set_index(["shape", "admission"]).to_dict("index")
@@ -142,7 +142,7 @@ def drawings(trials: pd.DataFrame, traces: Traces) -> Iterator[Drawing]:
     """The time to an answer with and without waiting for subscribers, and single trials."""
     shown = trials[
         (trials["shape"] == "call back, ask")
-        & trials["architecture"].isin(["hybrid", "hybrid-awaited"])
+        & trials["architecture"].isin([HYBRID, HYBRID_AWAITED])
     ]
     yield draw_measure(
         shown,
@@ -171,11 +171,9 @@ EXPERIMENT = Experiment(
     verdicts=verdicts,
     drawings=drawings,
     showcases={
-        "old-bus": Condition(
-            "synchronous", {"shape": "event", "admission": "serial", "timeout": None}
-        ),
+        "old-bus": Condition(OLD_BUS, {"shape": "event", "admission": "serial", "timeout": None}),
         "call-chain": Condition(
-            "hybrid", {"shape": "call back, ask", "admission": "call_chain", "timeout": 1.0}
+            HYBRID, {"shape": "call back, ask", "admission": "call_chain", "timeout": 1.0}
         ),
     },
     replicates=5,

@@ -16,6 +16,7 @@ import pandas as pd
 from genesis_lab import analysis, plots
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Judgement, Verdict
+from genesis_lab.experiments.compared import HYBRID, OLD_BUS, OLD_BUS_SIDE_BY_SIDE
 from genesis_lab.experiments.drawings import draw_measure, means
 from genesis_lab.experiments.effects import Ratio, paired_ratio
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
@@ -39,7 +40,7 @@ _BY = ["architecture", "components"]
 def conditions(quick: bool) -> list[Condition]:
     """Architecture x components."""
     return grid(
-        architecture=["synchronous", "synchronous-component", "hybrid"],
+        architecture=[OLD_BUS, OLD_BUS_SIDE_BY_SIDE, HYBRID],
         components=[1, 4, 16] if quick else [1, 2, 4, 8, 16, 32, 64],
         duration=[0.6] if quick else [1.1],
     )
@@ -91,7 +92,7 @@ def _with_share(trials: pd.DataFrame) -> pd.DataFrame:
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
     """Whether the most components answer as much as they can, and more than on the old bus."""
     most = trials[trials["components"] == trials["components"].max()]
-    more = paired_ratio(most, "throughput", of="hybrid", to="synchronous")
+    more = paired_ratio(most, "throughput", of=HYBRID, to=OLD_BUS)
     shares = {
         row["architecture"]: Ratio(size=row["share"], low=row["low"], high=row["high"])
         for row in means(_with_share(most), "share", by=_BY).to_dict("records")
@@ -99,7 +100,7 @@ def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
     latency = most.groupby("architecture")["latency"].mean()
     yield Verdict(
         claim="limited scaling",
-        judgement=_judge(shares["hybrid"], more),
+        judgement=_judge(shares[HYBRID], more),
         measured=f"throughput of {most['components'].max()} components, hybrid over synchronous",
         effect=more.size,
         low=more.low,
@@ -107,11 +108,11 @@ def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
         unit="x",
         sentence=(
             f"{most['components'].max()} components that do not need each other answer "
-            f"{shares['hybrid'].size:.0%} of what their clients can ask on the hybrid, "
-            f"{shares['synchronous-component'].size:.0%} on a bus that only lets independent "
-            f"call chains run side by side, and {shares['synchronous'].size:.1%} on the old "
-            f"bus, where a request takes {latency['synchronous']:.2g} s instead of "
-            f"{latency['hybrid']:.2g} s. That is waiting, in virtual time, and not computing."
+            f"{shares[HYBRID].size:.0%} of what their clients can ask on the hybrid, "
+            f"{shares[OLD_BUS_SIDE_BY_SIDE].size:.0%} on a bus that only lets independent "
+            f"call chains run side by side, and {shares[OLD_BUS].size:.1%} on the old "
+            f"bus, where a request takes {latency[OLD_BUS]:.2g} s instead of "
+            f"{latency[HYBRID]:.2g} s. That is waiting, in virtual time, and not computing."
         ),
     )
 

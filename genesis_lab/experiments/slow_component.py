@@ -17,6 +17,7 @@ import pandas as pd
 from genesis_lab import analysis
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Judgement, Verdict
+from genesis_lab.experiments.compared import HYBRID, HYBRID_AWAITED, OLD_BUS, OLD_BUS_SIDE_BY_SIDE
 from genesis_lab.experiments.drawings import draw_measure
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
 from genesis_lab.experiments.roles import roles_of
@@ -27,7 +28,7 @@ from genesis_lab.workloads.durations import Exponential
 from genesis_lab.workloads.scripted import Call, ScriptedComponent, System, WaitRandom
 from genesis_lab.workloads.services import Service
 
-_ARCHITECTURES = ["synchronous", "synchronous-component", "hybrid", "hybrid-awaited"]
+_ARCHITECTURES = [OLD_BUS, OLD_BUS_SIDE_BY_SIDE, HYBRID, HYBRID_AWAITED]
 _WORK = 0.001
 """How long a message takes at a component that is not slow, on average [s]."""
 _RATE = 15.0
@@ -62,7 +63,7 @@ def conditions(quick: bool) -> list[Condition]:
     return [
         *_grid(slow=2, slowness=[1.0, 2.0, 5.0, 10.0, 20.0], seconds=1.5),
         *_grid(slow=1, slowness=ends, seconds=1.5),
-        *_grid(["hybrid"], components=2, slow=1, slowness=ends, event_rate=_FLOOD, seconds=2.0),
+        *_grid([HYBRID], components=2, slow=1, slowness=ends, event_rate=_FLOOD, seconds=2.0),
     ]
 
 
@@ -157,29 +158,29 @@ def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
     at_others = rises[rises["measure"].isin(list(_AT_OTHERS))]
     by_bus = {str(name): rows for name, rows in at_others.groupby("architecture")}
     of = {name: _largest(rows) for name, rows in by_bus.items()}
-    at_dependent = rises[rises["measure"] == "at_dependent"].query("architecture == 'hybrid'")
+    at_dependent = rises[(rises["measure"] == "at_dependent") & (rises["architecture"] == HYBRID)]
     most = trials[trials["components"] == trials["components"].max()]
     slowest = most[most["slowness"] == most["slowness"].max()]
     held = slowest[slowest["slow"] == slowest["slow"].max()].groupby("architecture")["held"].mean()
-    on_hybrid = trials[trials["architecture"] == "hybrid"]
+    on_hybrid = trials[trials["architecture"] == HYBRID]
     dropped = int(on_hybrid["dropped_at_others"].sum())
     of_system = at_dependent["components"] == most["components"].max()
     yield Verdict(
         claim="slow components",
-        judgement=_judge(by_bus["hybrid"], dropped, by_bus["hybrid-awaited"], at_dependent),
+        judgement=_judge(by_bus[HYBRID], dropped, by_bus[HYBRID_AWAITED], at_dependent),
         measured="largest rise of a latency at the others, hybrid",
-        effect=of["hybrid"]["ratio"],
-        low=of["hybrid"]["low"],
-        high=of["hybrid"]["high"],
+        effect=of[HYBRID]["ratio"],
+        low=of[HYBRID]["low"],
+        high=of[HYBRID]["high"],
         unit="x",
         sentence=(
             f"With some components {most['slowness'].max():g} times slower, latencies at the "
-            f"others are at most {of['hybrid']['ratio']:.3g} times what they were on the hybrid, "
+            f"others are at most {of[HYBRID]['ratio']:.3g} times what they were on the hybrid, "
             f"where {dropped} of their events are lost, "
-            f"up to {of['synchronous']['ratio']:.3g} times on the old bus, and up to "
-            f"{of['synchronous-component']['ratio']:.3g} times where its components run side by "
-            f"side. But with awaited delivery it is {of['hybrid-awaited']['ratio']:.3g} times, as "
-            f"an event holds its publisher for {held['hybrid-awaited']:.2g} s; and whoever asks a "
+            f"up to {of[OLD_BUS]['ratio']:.3g} times on the old bus, and up to "
+            f"{of[OLD_BUS_SIDE_BY_SIDE]['ratio']:.3g} times where its components run side by "
+            f"side. But with awaited delivery it is {of[HYBRID_AWAITED]['ratio']:.3g} times, as "
+            f"an event holds its publisher for {held[HYBRID_AWAITED]:.2g} s; and whoever asks a "
             f"slow component takes {_largest(at_dependent[of_system])['ratio']:.3g} times as long, "
             f"on the hybrid too."
         ),

@@ -16,9 +16,11 @@ from typing import Any, TypeVar
 import pandas as pd
 import pyarrow as pa
 
+from genesis_lab.buses import ARCHITECTURES
 from genesis_lab.errors import InvalidSetting, LabError
 from genesis_lab.experiments.experiment import Experiment
 from genesis_lab.experiments.progress import progress_bar
+from genesis_lab.experiments.sending import Incoming, Outgoing
 from genesis_lab.experiments.storage import Store, code_version, frame_of, row_of
 from genesis_lab.experiments.trials import Condition, run_trial
 
@@ -232,7 +234,9 @@ def _run(
     try:
         with _own_or_given(executor, workers) as pool:
             for number in missing:
-                not_kept[number] = pool.submit(trials[number].run)
+                trial = trials[number]
+                sent = Outgoing(ARCHITECTURES[trial.condition.architecture])
+                not_kept[number] = pool.submit(_run_there, trial, sent)
                 not_kept[number].add_done_callback(partial(_put, finished, number))
                 # Some executors are done at once: each trial is kept before the next one is run.
                 while not finished.empty():
@@ -246,6 +250,12 @@ def _run(
             if not future.cancelled() and future.exception() is None:
                 keep(number, future.result())
         raise
+
+
+def _run_there(trial: Trial, architecture: Outgoing | Incoming) -> dict[str, Any]:
+    """Run a trial in whichever process this is."""
+    architecture.register()
+    return trial.run()
 
 
 def _put(finished: "SimpleQueue[int]", number: int, _future: "Future[dict[str, Any]]") -> None:

@@ -20,6 +20,7 @@ from genesis_lab import analysis, plots
 from genesis_lab.buses import Bus
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Judgement, Verdict
+from genesis_lab.experiments.compared import HYBRID
 from genesis_lab.experiments.deadlocks import measure_deadlocks
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
 from genesis_lab.experiments.tables import table_of_means
@@ -80,7 +81,7 @@ class _Operations:
 def conditions(quick: bool) -> list[Condition]:
     """Utilisation x timeout in mean service times."""
     return grid(
-        architecture=["hybrid"],
+        architecture=[HYBRID],
         utilisation=[BUSY, 0.8] if quick else [0.3, BUSY, 0.8],
         ratio=[5.0, 10.0, 20.0] if quick else [2.0, 5.0, 8.0, 10.0, 12.0, 15.0, 20.0],
         mean=[1.0],
@@ -231,7 +232,7 @@ def drawings(trials: pd.DataFrame, _traces: Traces) -> Iterator[Drawing]:
 
 def _plot_shares(shares: pd.DataFrame) -> "Axes":
     """A curve per utilisation."""
-    color = plots.ARCHITECTURE_LOOKS["hybrid"].color
+    color = plots.series_look(HYBRID).color
     styles = zip(("-", "--", ":"), ("o", "s", "^"), strict=True)
     curves = [
         plots.Curve(

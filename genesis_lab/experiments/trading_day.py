@@ -22,6 +22,7 @@ from genesis_lab.buses import ARCHITECTURES
 from genesis_lab.errors import LabError
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.claims import Judgement, Verdict
+from genesis_lab.experiments.compared import COMPARED, HYBRID, HYBRID_AWAITED, OLD_BUS
 from genesis_lab.experiments.deadlocks import fate_of, judge_by_admission, worst
 from genesis_lab.experiments.drawings import draw_timeline, means
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
@@ -107,7 +108,7 @@ def sample_ticks(name: str = SAMPLE) -> Path:
 def conditions(quick: bool) -> list[Condition]:
     """Architecture x admission, on the whole sample or on its first half minute."""
     return grid(
-        architecture=ARCHITECTURES,
+        architecture=COMPARED,
         admission=["serial", "call_chain"],
         sample=[SAMPLE],
         until=[_BEGINNING if quick else None],
@@ -328,13 +329,12 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
 
 def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
     """Whether the same components run on each hybrid, under each admission, and at what price."""
-    is_hybrid = trials["architecture"].str.startswith("hybrid")
-    hybrids = trials[is_hybrid]
+    hybrids = trials[trials["architecture"].map(_is_hybrid)]
     of = dict(iter(trials.groupby(_BY)))
-    old, serial = of["synchronous", "serial"], of["hybrid", "serial"]
-    by_chain, awaited = of["hybrid", "call_chain"], of["hybrid-awaited", "serial"]
+    old, serial = of[OLD_BUS, "serial"], of[HYBRID, "serial"]
+    by_chain, awaited = of[HYBRID, "call_chain"], of[HYBRID_AWAITED, "serial"]
     [older] = analysis.paired_differences(
-        trials[trials["architecture"] == "hybrid"],
+        trials[trials["architecture"] == HYBRID],
         "price_age_p99",
         between="admission",
         baseline="call_chain",
@@ -359,6 +359,10 @@ def verdicts(trials: pd.DataFrame) -> Iterator[Verdict]:
             f"awaited delivery makes ticks up to {awaited['largest_lag'].max():.2g} s late."
         ),
     )
+
+
+def _is_hybrid(architecture: str) -> bool:
+    return ARCHITECTURES[architecture].family == ARCHITECTURES[HYBRID].family
 
 
 def _completed(trials: pd.DataFrame) -> "pd.Series[bool]":
@@ -419,9 +423,9 @@ EXPERIMENT = Experiment(
             architecture, {"admission": admission, "sample": SAMPLE, "until": _BEGINNING}
         )
         for name, architecture, admission in [
-            ("old-bus", "synchronous", "serial"),
-            ("hybrid", "hybrid", "serial"),
-            ("call-chain", "hybrid", "call_chain"),
+            ("old-bus", OLD_BUS, "serial"),
+            ("hybrid", HYBRID, "serial"),
+            ("call-chain", HYBRID, "call_chain"),
         ]
     },
     reads=reads,

@@ -9,11 +9,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Protocol
+from typing import Protocol
 
-from genesis_lab.buses import ARCHITECTURES, Bus, SynchronousBus
+from genesis_lab.buses import ARCHITECTURES, Bus
 from genesis_lab.components import CALL_CHAIN, RE_ENTRANT, SERIAL, Admission, pool
-from genesis_lab.errors import InvalidSetting, check_choice
+from genesis_lab.errors import InvalidSetting
 from genesis_lab.recording import Recorder, Trace
 from genesis_lab.virtual_time import RunResult, run
 
@@ -36,7 +36,7 @@ class Condition:
 
     Raises
     ------
-    InvalidSetting
+    UnknownArchitecture
         There is no such architecture.
     """
 
@@ -46,18 +46,18 @@ class Condition:
     """The keyword arguments of the experiment's scenario."""
 
     def __post_init__(self) -> None:
-        check_choice("architecture", self.architecture, tuple(ARCHITECTURES))
+        ARCHITECTURES.check(self.architecture)
 
 
 def grid(architecture: Iterable[str], **factors: Iterable[Value]) -> list[Condition]:
     """Each architecture under each combination of the factors.
 
-    A synchronous bus takes no notice of `admission` and `timeout`: where these are factors, it gets
-    `"serial"` and None, and each of the remaining combinations once.
+    An architecture that does not honour `admission` or `timeout` gets `"serial"` or None where that
+    is a factor, and each of the remaining combinations once.
 
     Raises
     ------
-    InvalidSetting
+    UnknownArchitecture
         There is no such architecture.
     """
     conditions: list[Condition] = []
@@ -72,11 +72,14 @@ def grid(architecture: Iterable[str], **factors: Iterable[Value]) -> list[Condit
 
 
 def _effective(condition: Condition) -> Condition:
-    if not isinstance(ARCHITECTURES[condition.architecture](), SynchronousBus):
-        return condition
-    ignored: dict[str, Value] = {"admission": "serial", "timeout": None}
-    overridden = {name: ignored.get(name, value) for name, value in condition.parameters.items()}
-    return Condition(condition.architecture, overridden)
+    architecture = ARCHITECTURES[condition.architecture]
+    ignored: dict[str, Value] = {}
+    if not architecture.honours_admission:
+        ignored["admission"] = "serial"
+    if not architecture.honours_timeout:
+        ignored["timeout"] = None
+    effective = {name: ignored.get(name, value) for name, value in condition.parameters.items()}
+    return Condition(condition.architecture, effective)
 
 
 def admission_named(name: str) -> Admission:
@@ -137,7 +140,6 @@ def run_trial(
     workload = scenario(**condition.parameters)
 
     async def main() -> None:
-        bus: Any
         async with ARCHITECTURES[condition.architecture](observer=recorder) as bus:
             await workload.run_on(bus)
 

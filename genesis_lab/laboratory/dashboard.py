@@ -13,9 +13,8 @@ from time import thread_time
 
 import ipywidgets
 
-from genesis_lab.laboratory.lab import LiveLab
 from genesis_lab.laboratory.page import as_page
-from genesis_lab.laboratory.snapshot import LabSnapshot
+from genesis_lab.laboratory.snapshot import LabSnapshot, Snapshots
 
 PERIOD = 0.25
 """From one picture to the next [s]."""
@@ -24,10 +23,10 @@ _SHARE = 0.04
 _BEFORE = 8
 """Rates are over so many pictures."""
 
-_dashboards: "weakref.WeakKeyDictionary[LiveLab, Dashboard]" = weakref.WeakKeyDictionary()
+_dashboards: "weakref.WeakKeyDictionary[Snapshots, Dashboard]" = weakref.WeakKeyDictionary()
 
 
-def dashboard(lab: LiveLab) -> "Dashboard":
+def dashboard(lab: Snapshots) -> "Dashboard":
     """The dashboard of a live laboratory, the same each time until it is closed.
 
     A notebook runs its cells again and again: the laboratory is looked at once, however often it
@@ -50,7 +49,7 @@ class Dashboard(ipywidgets.HTML):  # type: ignore[misc]  # ipywidgets has no typ
         Whose dashboard it is.
     """
 
-    def __init__(self, lab: LiveLab) -> None:
+    def __init__(self, lab: Snapshots) -> None:
         super().__init__()
         self.add_class("genesis-dashboard")
         self._closing = threading.Event()

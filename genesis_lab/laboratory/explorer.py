@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from genesis_lab import plots
-from genesis_lab.buses import ARCHITECTURES, SynchronousBus
+from genesis_lab.buses import ARCHITECTURES
 from genesis_lab.laboratory.exploring import CLIENTS, Settings, cell, draw, explore, export, say
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ _INTRODUCTION = (
     "number, not by time: so it takes a fraction of a second, and nothing of it is cut off."
 )
 _FIGURES = ("timeline", "latency", "outcomes")
-_IGNORED = ("timeout", "admission")
-"""What a synchronous bus takes no notice of."""
 
 
 def explorer(*, folder: Path | str = "results/explorer") -> "Explorer":
@@ -96,9 +94,9 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
     def _update(self, _change: object = None) -> None:
         """Run the trial and show it: the line at once, the figures one after another."""
         settings = self.settings
-        is_synchronous = isinstance(ARCHITECTURES[settings.architecture](), SynchronousBus)
-        for name in _IGNORED:
-            self.controls[name].disabled = is_synchronous
+        architecture = ARCHITECTURES[settings.architecture]
+        self.controls["timeout"].disabled = not architecture.honours_timeout
+        self.controls["admission"].disabled = not architecture.honours_admission
         self.written.value = ""
         self.condition, self.result = settings.condition(), explore(settings)
         self.line.value = _text(f"<b>{escape(say(self.condition, self.result))}</b>")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from genesis_lab.buses import ARCHITECTURES, Bus, HybridCoordinator
 from genesis_lab.components import Component
-from genesis_lab.errors import check_choice
 from genesis_lab.laboratory.calls import Call
 from genesis_lab.laboratory.display import as_html
 from genesis_lab.laboratory.errors import CalledByComponent, LabClosed
@@ -40,7 +39,7 @@ def live(architecture: str | Callable[..., Bus] = HybridCoordinator, **settings:
 
     Raises
     ------
-    InvalidSetting
+    UnknownArchitecture, InvalidSetting
         There is no such architecture, or it has no such value for a setting.
 
     Examples
@@ -55,7 +54,6 @@ def live(architecture: str | Callable[..., Bus] = HybridCoordinator, **settings:
     42
     """
     if isinstance(architecture, str):
-        check_choice("architecture", architecture, tuple(ARCHITECTURES))
         architecture = ARCHITECTURES[architecture]
     recorder = Recorder()
     return LiveLab(architecture(observer=recorder, **settings), recorder)

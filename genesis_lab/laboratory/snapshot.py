@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from genesis_lab.buses import BusStatistics
 from genesis_lab.laboratory.latencies import Latency
@@ -40,3 +40,10 @@ class LabSnapshot:
     """The last ones, in the order in which they happened."""
     took: float = field(compare=False)
     """How long the bus was kept from its work to say all this [s of a processor]."""
+
+
+class Snapshots(Protocol):
+    """A live laboratory, as far as what shows it needs to know."""
+
+    def snapshot(self) -> LabSnapshot:
+        """What it is doing now."""

@@ -37,7 +37,7 @@ def plot_deadlock_probability(
     Raises
     ------
     InvalidSetting
-        An architecture or an admission is not one of the lab's.
+        An admission is not one of the lab's.
     """
     if frame.empty:
         return say("no runs", ax)
@@ -66,7 +66,7 @@ def plot_deadlock_survival(frame: pd.DataFrame, *, ax: Axes | None = None) -> Ax
     Raises
     ------
     InvalidSetting
-        An architecture or an admission is not one of the lab's.
+        An admission is not one of the lab's.
     """
     if frame.empty:
         return say("no runs", ax)

@@ -24,14 +24,14 @@ from matplotlib.transforms import ScaledTranslation
 
 from genesis_lab.plots.style import (
     ADMISSION_FILLS,
-    ARCHITECTURE_LOOKS,
     Look,
     add_legend,
+    architecture_looks,
     figure_of,
+    filled,
     new_axes,
     paper,
     series_label,
-    series_look,
 )
 
 Scale = Literal["linear", "log", "log2", "nines"]
@@ -103,7 +103,7 @@ def plot_measure(
     Raises
     ------
     InvalidSetting
-        An architecture or an admission is not one of the lab's.
+        An admission is not one of the lab's.
     """
     return draw_curves(
         curves_of(frame, x=x, y=y),
@@ -116,15 +116,16 @@ def plot_measure(
 
 
 def series_of(frame: pd.DataFrame) -> Iterator[tuple[str, Look, pd.DataFrame]]:
-    """The label, the look and the rows of each series, in the order of `ARCHITECTURE_LOOKS`."""
+    """The label, the look and the rows of each series, in the order of `architecture_looks`."""
     if "admission" not in frame:
         frame = frame.assign(admission="serial")
     groups: dict[Any, pd.DataFrame] = dict(
         iter(frame.groupby(["architecture", "admission"], observed=True, sort=False))
     )
-    looks = {series: series_look(*series) for series in groups}
+    by_label = architecture_looks(architecture for architecture, _ in groups)
+    looks = {series: filled(by_label[series[0]], series[1]) for series in groups}
     admissions = Counter(architecture for architecture, _ in groups)
-    architectures, fills = list(ARCHITECTURE_LOOKS), list(ADMISSION_FILLS.values())
+    architectures, fills = list(by_label), list(ADMISSION_FILLS.values())
     for series in sorted(
         groups, key=lambda s: (architectures.index(s[0]), fills.index(looks[s].fill), s[1])
     ):

@@ -5,9 +5,10 @@ blindness. Whatever a colour says, a line style, a marker or a hatch says too. I
 changes no setting of matplotlib's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Literal
 
 from matplotlib.artist import Artist
@@ -18,6 +19,7 @@ from matplotlib.legend import Legend
 from matplotlib.style import context
 from matplotlib.transforms import ScaledTranslation
 
+from genesis_lab.buses import ARCHITECTURES
 from genesis_lab.errors import check_choice
 
 ONE_COLUMN = 85.0
@@ -36,6 +38,13 @@ BLUE = "#0072B2"
 VERMILLION = "#D55E00"
 PURPLE = "#CC79A7"
 GREY = "#666666"
+# For further architectures: all but the last from Tol's muted scheme, which is as safe.
+TEAL = "#44AA99"
+INDIGO = "#332288"
+ROSE = "#CC6677"
+WINE = "#882255"
+OLIVE = "#999933"
+BROWN = "#664422"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +52,7 @@ class Look:
     """How one architecture, or one series of it, is drawn, in whatever kind of figure."""
 
     color: str
-    linestyle: str | tuple[int, tuple[int, ...]]
+    linestyle: str | tuple[int, tuple[float, ...]]
     marker: str
     hatch: str
     fill: Literal["full", "none", "left", "bottom"] = "full"
@@ -59,7 +68,20 @@ ARCHITECTURE_LOOKS = {
     "hybrid-awaited": Look(color=SKY_BLUE, linestyle=":", marker="D", hatch="\\\\\\"),
     "hybrid-raise": Look(color=BLACK, linestyle=(0, (5, 1, 1, 1, 1, 1)), marker="v", hatch="xxx"),
 }
-"""How each of `genesis_lab.ARCHITECTURES` looks, in every figure."""
+"""How the architectures look that have a look of their own, in every figure."""
+
+FAMILY_COLORS = {"synchronous": VERMILLION, "hybrid": BLUE}
+"""The colour of a family's other members."""
+
+_SPARE_LOOKS = (
+    Look(color=TEAL, linestyle=(0, (3, 1)), marker="P", hatch="+++"),
+    Look(color=INDIGO, linestyle=(0, (8, 2)), marker="X", hatch="ooo"),
+    Look(color=ROSE, linestyle=(0, (1, 2.5)), marker="<", hatch="---"),
+    Look(color=WINE, linestyle=(0, (6, 1.5, 1.5, 1.5)), marker=">", hatch="|||"),
+    Look(color=OLIVE, linestyle=(0, (3, 3)), marker="p", hatch="***"),
+    Look(color=BROWN, linestyle=(0, (10, 2, 2, 2, 2, 2)), marker="h", hatch="OO"),
+)
+"""How further architectures look, in turn."""
 
 ADMISSION_FILLS: dict[str, Literal["full", "none", "left", "bottom"]] = {
     "serial": "full",
@@ -71,6 +93,39 @@ _LEGEND_BELOW = 4.0
 """From the label of the x axis down to the legend [pt]."""
 
 
+def architecture_looks(labels: Iterable[str]) -> dict[str, Look]:
+    """How each of these labels looks in one figure that shows all of them.
+
+    A label that `ARCHITECTURE_LOOKS` lacks gets a spare look: one that is registered always the
+    same, any other by its place among those of the figure. Registered ones have the colour of their
+    family. Beyond the spare looks, looks come again.
+
+    Parameters
+    ----------
+    labels
+        Names in `genesis_lab.ARCHITECTURES`, and any others, as of recorded data.
+
+    Returns
+    -------
+    dict
+        Each label once, in the order in which figures draw them: those with a look of their own,
+        those that are registered, and the others as they come.
+    """
+    shown = dict.fromkeys(labels)
+    every = dict.fromkeys([*ARCHITECTURE_LOOKS, *ARCHITECTURES, *shown])
+    colors, spare = dict(FAMILY_COLORS), cycle(_SPARE_LOOKS)
+    looks = {}
+    for label in every:
+        look = ARCHITECTURE_LOOKS.get(label)
+        if look is None:
+            look = next(spare)
+            if label in ARCHITECTURES:
+                color = colors.setdefault(ARCHITECTURES[label].family, look.color)
+                look = replace(look, color=color)
+        looks[label] = look
+    return {label: look for label, look in looks.items() if label in shown}
+
+
 def series_look(architecture: str, admission: str = "serial") -> Look:
     """How the measurements of one architecture, with components of one admission, are drawn.
 
@@ -79,19 +134,23 @@ def series_look(architecture: str, admission: str = "serial") -> Look:
     Parameters
     ----------
     architecture
-        A name in `genesis_lab.ARCHITECTURES`.
+        As of `architecture_looks`, for a figure that shows one architecture.
     admission
         "serial", "call_chain", "re_entrant" or "pool(n)"; pools look alike, whatever their size.
 
     Raises
     ------
     InvalidSetting
-        The architecture or the admission is none of these.
+        The admission is none of these.
     """
-    check_choice("architecture", architecture, tuple(ARCHITECTURE_LOOKS))
+    return filled(architecture_looks([architecture])[architecture], admission)
+
+
+def filled(look: Look, admission: str) -> Look:
+    """The look of an architecture with components of this admission."""
     kind = admission.partition("(")[0]
     check_choice("admission", kind, tuple(ADMISSION_FILLS))
-    return replace(ARCHITECTURE_LOOKS[architecture], fill=ADMISSION_FILLS[kind])
+    return replace(look, fill=ADMISSION_FILLS[kind])
 
 
 def series_label(architecture: str, admission: str = "serial", *, is_only: bool = True) -> str:

@@ -2,7 +2,7 @@
 
 - `folder`: what lies where in a folder of results
 - `sections`: an experiment's table, verdicts and figures
-- `display`: the report at a glance
+- `report`: what a comparison came to, and at a glance
 - `pages`: the report as HTML and as Markdown
 - `comparison`: run experiments and report on them, or report again on what is stored
 

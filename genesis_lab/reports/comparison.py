@@ -1,8 +1,7 @@
 """Run experiments and report on them, or report again on what is stored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -14,31 +13,12 @@ from genesis_lab.experiments.progress import progress_bar
 from genesis_lab.experiments.storage import Store
 from genesis_lab.experiments.sweeps import plan, processes, sweep, trial_paths
 from genesis_lab.files import replace_file
-from genesis_lab.reports import display
 from genesis_lab.reports.folder import ResultFolder, SweepRecord
 from genesis_lab.reports.pages import as_html, as_markdown_page
+from genesis_lab.reports.report import Report
 from genesis_lab.reports.sections import Section, make_section, record_showcases, write_csv
 
 _SCOREBOARD = "scoreboard"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Report:
-    """What a comparison came to."""
-
-    record: SweepRecord
-    sections: Sequence[Section]
-    scoreboard: pd.DataFrame
-    """A row per claim: `claim`, `experiment`, `measured`, `effect`, `low`, `high`, `unit`,
-    `verdict`, `sentence`."""
-    unfinished: Mapping[str, tuple[int, int]]
-    """Experiments left out: how many of how many trials are missing."""
-
-    def __repr__(self) -> str:
-        return display.as_text(self)
-
-    def _repr_html_(self) -> str:
-        return display.as_html(self)
 
 
 def compare(

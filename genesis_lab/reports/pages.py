@@ -3,22 +3,19 @@
 import re
 from base64 import b64encode
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from genesis_lab.experiments import EXPERIMENTS
 from genesis_lab.experiments.tables import as_markdown
-from genesis_lab.reports.display import measured
-
-if TYPE_CHECKING:
-    from genesis_lab.reports.comparison import Report
+from genesis_lab.reports.report import Report, measured
 
 _HEAD = 2_000  # bytes
 
 
-def as_html(report: "Report", root: Path) -> str:
+def as_html(report: Report, root: Path) -> str:
     """The page; each figure is inside of it, from its SVG file below the folder of results."""
     return _rendered(
         "report.html.jinja",
@@ -28,12 +25,12 @@ def as_html(report: "Report", root: Path) -> str:
     )
 
 
-def as_markdown_page(report: "Report") -> str:
+def as_markdown_page(report: Report) -> str:
     """The same in Markdown; figures are links to the files beside it."""
     return _rendered("report.md.jinja", report, image=lambda stem: f"{stem}.png")
 
 
-def _rendered(template: str, report: "Report", **functions: Any) -> str:
+def _rendered(template: str, report: Report, **functions: Any) -> str:
     environment = Environment(
         loader=PackageLoader("genesis_lab.reports", "templates"),
         autoescape=template.endswith(".html.jinja"),
@@ -52,7 +49,7 @@ def _rendered(template: str, report: "Report", **functions: Any) -> str:
     )
 
 
-def _command(report: "Report") -> str:
+def _command(report: Report) -> str:
     """What has to be typed to get the same numbers."""
     record = report.record
     replicates = "" if record.replicates is None else f" --replicates {record.replicates}"

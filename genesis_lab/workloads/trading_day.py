@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from genesis_lab.buses import ARCHITECTURES, Bus
-from genesis_lab.errors import check_choice
 from genesis_lab.recording import Recorder, Trace
 from genesis_lab.virtual_time import RunResult, run
 from genesis_lab.workloads.genesis import Genesis, GenesisSettings, Price
@@ -137,15 +136,15 @@ def trading_day(
 
     Raises
     ------
-    InvalidSetting
+    UnknownArchitecture, InvalidSetting
         There is no such architecture, or the horizon is not positive.
     """
-    check_choice("architecture", architecture, tuple(ARCHITECTURES))
+    new_bus = ARCHITECTURES[architecture]
     recorder = Recorder()
     day = TradingDay(ticks, settings)
 
     async def main() -> None:
-        async with ARCHITECTURES[architecture](observer=recorder) as bus:
+        async with new_bus(observer=recorder) as bus:
             await day.run_on(bus, progress)
 
     result = run(main, seed=seed, horizon=horizon)

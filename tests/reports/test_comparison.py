@@ -20,8 +20,9 @@ from genesis_lab.errors import InvalidSetting
 from genesis_lab.experiments import load_experiment
 from genesis_lab.experiments.claims import CLAIMS, Judgement, Verdict
 from genesis_lab.experiments.storage import DamagedResult
-from genesis_lab.reports.comparison import Report, compare, report, scoreboard_of
+from genesis_lab.reports.comparison import compare, report, scoreboard_of
 from genesis_lab.reports.folder import NoResults
+from genesis_lab.reports.report import Report
 
 EXPERIMENT = "circular"
 COMMAND = Path(sys.executable).with_name("genesis-lab")
