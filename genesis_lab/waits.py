@@ -155,6 +155,9 @@ class WaitForGraph:
             return None
         formed = self._form(_knot(node, stuck))
         self._add_victims(node, stuck)
+        if formed is not None:
+            for home, deadlock in formed.reports.items():
+                home.deadlock_formed(deadlock)
         return formed
 
     def freed(self, node: Node, how: BrokenBy) -> None:

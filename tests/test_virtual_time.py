@@ -1,5 +1,7 @@
+import gc
 import itertools
 import math
+import operator
 import random
 import threading
 import time
@@ -7,13 +9,16 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import pytest
 import trio
 import trio._core._run as trio_run
 import trio.testing
 
 import genesis_lab as gl
+from genesis_lab import virtual_time
 from genesis_lab.errors import (
+    HandlerFailed,
     InvalidSetting,
     RealWaitUnderVirtualTime,
     StopRefused,
@@ -26,6 +31,15 @@ SLEEPS = pytest.mark.parametrize("sleep", [gl.sleep, trio.sleep], ids=["gl.sleep
 
 async def waits_for_ever() -> None:
     await trio.sleep_forever()
+
+
+async def ticks() -> None:
+    while True:
+        await gl.sleep(1.0)
+
+
+async def completes() -> None:
+    await gl.sleep(1.0)
 
 
 # --- how a run ends -------------------------------------------------------------------------------
@@ -154,17 +168,384 @@ def test_a_cut_run_has_no_value_even_if_its_main_returns_one() -> None:
     assert gl.run(main, horizon=2.0) == gl.RunResult(value=None, ended="horizon", at=2.0, seed=0)
 
 
-@pytest.mark.parametrize("horizon", [0, -1.0, math.nan])
-def test_a_horizon_that_is_not_ahead_is_refused(horizon: float) -> None:
+# --- wrong settings -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("horizon", [0, -1.0, math.nan, "60", True, None])
+def test_a_horizon_that_is_not_ahead_is_refused(horizon: Any) -> None:
     with pytest.raises(InvalidSetting) as caught:
         gl.run(waits_for_ever, horizon=horizon)
     assert str(caught.value) == f"horizon={horizon!r}: expected seconds > 0"
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, math.nan, "7", True, None, np.True_, np.array([1, 2])])
+def test_a_seed_is_a_whole_number(seed: Any) -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        gl.run(waits_for_ever, seed=seed)
+    assert str(caught.value) == f"seed={seed!r}: expected a whole number >= 0"
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    result = gl.run(waits_for_ever, seed=np.int64(3), horizon=np.float32(2.0))  # type: ignore[arg-type]
+    assert (result.seed, type(result.seed)) == (3, int)
+
+
+@pytest.mark.parametrize("livelock_after", [0, 1.5, math.inf, True])
+def test_a_livelock_needs_a_number_of_passes(livelock_after: Any) -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        gl.run(waits_for_ever, livelock_after=livelock_after)
+    assert str(caught.value) == f"livelock_after={livelock_after!r}: expected a whole number >= 1"
 
 
 def test_an_unknown_clock_is_refused() -> None:
     with pytest.raises(InvalidSetting) as caught:
         gl.run(waits_for_ever, clock="lunar")  # type: ignore[arg-type]  # that is the mistake
     assert str(caught.value) == "clock='lunar': expected 'virtual' or 'real'"
+
+
+def test_an_unknown_treatment_of_failures_is_refused() -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        gl.run(waits_for_ever, on_failure="ignore")  # type: ignore[arg-type]  # that is the mistake
+    assert str(caught.value) == "on_failure='ignore': expected 'record' or 'raise'"
+
+
+def test_a_main_that_was_called_already_is_refused() -> None:
+    main: Any = waits_for_ever()
+    with pytest.raises(InvalidSetting) as caught:
+        gl.run(main)
+    assert str(caught.value) == (
+        f"main={main!r}: expected an async function itself, without calling it"
+    )
+
+
+def test_a_main_that_cannot_be_called_is_refused() -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        gl.run(3)  # type: ignore[arg-type]  # that is the mistake
+    assert str(caught.value) == "main=3: expected an async function without arguments"
+
+
+# --- livelock -------------------------------------------------------------------------------------
+
+
+async def goes_on() -> None:
+    while True:
+        await trio.lowlevel.checkpoint()
+
+
+async def takes_turns() -> None:
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(goes_on)
+
+
+async def sleeps_too_short_to_move_time() -> None:
+    await gl.sleep(1.0)
+    while True:
+        await gl.sleep(1e-20)
+
+
+async def waits_until_all_are_blocked() -> None:
+    while True:
+        await trio.testing.wait_all_tasks_blocked()
+
+
+async def meets_a_deadline_again_and_again() -> None:
+    while True:
+        with trio.move_on_after(0):
+            await trio.sleep_forever()
+
+
+@pytest.mark.parametrize(
+    ("main", "at"),
+    [
+        (goes_on, 0.0),
+        (takes_turns, 0.0),
+        (sleeps_too_short_to_move_time, 1.0),
+        (waits_until_all_are_blocked, 0.0),
+        (meets_a_deadline_again_and_again, 0.0),
+    ],
+)
+def test_a_run_that_goes_on_without_moving_time_ends_as_livelock(
+    main: Callable[[], Awaitable[None]], at: float
+) -> None:
+    result = gl.run(main, horizon=60.0, livelock_after=1000)
+    assert (result.value, result.ended, result.at) == (None, "livelock", at)
+
+
+def passes_until(steps: int, *, after: float = 0.0) -> Callable[[], Awaitable[int]]:
+    async def main() -> int:
+        if after:
+            await gl.sleep(after)
+        for _ in range(steps):
+            await trio.lowlevel.checkpoint()
+        return steps
+
+    return main
+
+
+@pytest.mark.parametrize("after", [0.0, 1.0])
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_a_run_may_make_exactly_as_many_passes_at_one_instant_as_it_is_told(
+    limit: int, after: float
+) -> None:
+    # The first pass at an instant runs up to the first checkpoint.
+    fits = gl.run(passes_until(limit - 1, after=after), livelock_after=limit)
+    assert (fits.value, fits.ended) == (limit - 1, "completed")
+    exceeds = gl.run(passes_until(limit, after=after), livelock_after=limit)
+    assert (exceeds.value, exceeds.ended, exceeds.at) == (None, "livelock", after)
+
+
+def test_passes_are_counted_for_each_instant_anew() -> None:
+    async def main() -> None:
+        for _ in range(100):
+            await passes_until(9, after=0.5)()
+
+    assert gl.run(main, livelock_after=10).ended == "completed"
+    assert gl.run(main, livelock_after=9).at == 0.5
+
+
+def test_a_pass_runs_all_tasks_that_are_ready_so_a_crowd_is_no_livelock() -> None:
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(1000):
+                nursery.start_soon(trio.lowlevel.checkpoint)
+
+    assert gl.run(main, livelock_after=4).ended == "completed"
+
+
+def test_a_livelock_is_found_by_default() -> None:
+    assert gl.run(goes_on).ended == "livelock"
+
+
+def test_the_real_clock_knows_no_livelock() -> None:
+    result = gl.run(goes_on, clock="real", horizon=0.02, livelock_after=1)
+    assert result.ended == "horizon"
+
+
+def test_a_clock_counts_the_passes_of_its_run() -> None:
+    async def main() -> list[int]:
+        clock: Any = trio.lowlevel.current_clock()
+        passes = [clock.passes]
+        for _ in range(3):
+            await trio.lowlevel.checkpoint()
+            passes.append(clock.passes)
+        await gl.sleep(1.0)
+        return [*passes, clock.passes]
+
+    for clock in ("virtual", "real"):
+        first, *later = gl.run(main, clock=clock, horizon=60.0).value or [0]
+        assert [count - first for count in later][:3] == [1, 2, 3]
+        assert later[3] > later[2]
+
+
+@pytest.mark.parametrize("horizon", [math.inf, 5.0])
+def test_a_task_that_catches_every_cancellation_is_an_error_at_last(
+    horizon: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(virtual_time, "_PASSES_TO_STOP", 1000)
+
+    async def main() -> None:
+        await gl.sleep(1.0)
+        while True:
+            with suppress(trio.Cancelled):
+                await (gl.sleep(0) if horizon == math.inf else gl.sleep(1.0))
+
+    with pytest.raises(StopRefused) as caught:
+        gl.run(main, horizon=horizon, livelock_after=1000)
+    assert caught.value.at == min(horizon, 1.0)
+
+
+def test_tasks_that_sleep_behind_a_shield_again_and_again_are_an_error_at_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(virtual_time, "_PASSES_TO_STOP", 1000)
+
+    async def sleeps() -> None:
+        with trio.CancelScope(shield=True):
+            while True:
+                await gl.sleep(1.0)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sleeps)
+            nursery.start_soon(sleeps)
+            nursery.start_soon(waits_for_ever)
+            await sleeps()
+
+    with pytest.raises(StopRefused) as caught:
+        gl.run(main, horizon=5.5)
+    assert caught.value.at == 5.5
+
+
+# Python reports the coroutine that was abandoned: it catches even the request to close.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_task_that_catches_everything_is_abandoned_with_an_error(
+    nested: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(virtual_time, "_PASSES_TO_STOP", 1000)
+
+    async def catches() -> None:
+        while True:
+            with suppress(BaseException):
+                await trio.lowlevel.checkpoint()
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(catches)
+
+    with pytest.raises(StopRefused) as caught:
+        gl.run(main if nested else catches, livelock_after=1000)
+    assert caught.value.at == 0.0
+    assert gl.run(completes).ended == "completed"
+    gc.collect()
+
+
+# --- failures of handlers, and why a run ended ----------------------------------------------------
+
+
+def failure(component: str) -> HandlerFailed:
+    failed = HandlerFailed(component, "ask", "ValueError: mine")
+    failed.__cause__ = ValueError("mine")
+    return failed
+
+
+def lab_clock() -> virtual_time.LabClock:
+    clock = trio.lowlevel.current_clock()
+    assert isinstance(clock, virtual_time.LabClock)
+    return clock
+
+
+@pytest.mark.parametrize("clock", ["virtual", "real"])
+def test_a_result_counts_the_failures_of_handlers_and_keeps_the_first_message(clock: Any) -> None:
+    async def main() -> str:
+        for component in "abc":
+            lab_clock().handler_failed(failure(component))
+        return "done"
+
+    result = gl.run(main, clock=clock)
+    assert (result.value, result.ended, result.failures) == ("done", "completed", 3)
+    assert result.first_failure == "'a' failed on 'ask': ValueError: mine"
+
+
+@pytest.mark.parametrize("clock", ["virtual", "real"])
+def test_a_run_can_end_with_the_first_failure_of_a_handler(clock: Any) -> None:
+    seen = []
+    first = failure("a")
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(waits_for_ever)
+            lab_clock().on_cut(lambda: seen.append("cut"))
+            lab_clock().handler_failed(first)
+            lab_clock().handler_failed(failure("b"))
+            await trio.lowlevel.checkpoint()
+            seen.append("not reached")
+
+    with pytest.raises(HandlerFailed) as caught:
+        gl.run(main, on_failure="raise", clock=clock)
+    assert caught.value is first
+    assert repr(caught.value.__cause__) == "ValueError('mine')"
+    assert seen == ["cut"]
+
+
+async def raises_another() -> None:
+    raise ValueError("other")
+
+
+async def raises_another_in_a_group() -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(raises_another)
+        nursery.start_soon(waits_for_ever)
+
+
+async def refuses_to_stop() -> None:
+    with trio.CancelScope(shield=True):
+        await trio.sleep_forever()
+
+
+@pytest.mark.parametrize("then", [raises_another, raises_another_in_a_group, refuses_to_stop])
+def test_what_comes_of_stopping_the_tasks_does_not_hide_the_failure(
+    then: Callable[[], Awaitable[None]],
+) -> None:
+    async def main() -> None:
+        lab_clock().handler_failed(failure("a"))
+        await then()
+
+    with pytest.raises(HandlerFailed, match=r"^'a' failed on"):
+        gl.run(main, on_failure="raise")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_comes_before_the_failure_of_a_handler(error: type[BaseException]) -> None:
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(waits_for_ever)
+            lab_clock().handler_failed(failure("a"))
+            raise error
+
+    with pytest.raises(error) as caught:
+        gl.run(main, on_failure="raise")
+    assert type(caught.value) is error
+
+
+def test_a_handler_that_fails_after_the_cut_does_not_count() -> None:
+    async def main() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            lab_clock().handler_failed(failure("a"))
+
+    for on_failure in ("record", "raise"):
+        result = gl.run(main, on_failure=on_failure)
+        assert (result.ended, result.failures, result.first_failure) == ("stalled", 0, None)
+
+
+@pytest.mark.parametrize(
+    ("main", "ended"), [(waits_for_ever, "stalled"), (goes_on, "livelock"), (ticks, "horizon")]
+)
+def test_what_hears_of_the_cut_explains_it_in_order(
+    main: Callable[[], Awaitable[None]], ended: str
+) -> None:
+    async def explained() -> None:
+        clock = lab_clock()
+        clock.on_cut(lambda: ["one", "two"])
+        clock.on_cut(lambda: None)
+        take_off = clock.on_cut(lambda: ["taken off"])
+        clock.on_cut(lambda: (text for text in ["three"]))
+        take_off()
+        await main()
+
+    result = gl.run(explained, horizon=5.0, livelock_after=10)
+    assert (result.ended, result.explanation) == (ended, ("one", "two", "three"))
+
+
+def test_a_run_that_completes_needs_no_explanation() -> None:
+    async def main() -> None:
+        lab_clock().on_cut(lambda: ["pending"])
+
+    assert gl.run(main).explanation == ()
+
+
+async def waits_for_an_event() -> None:
+    await trio.Event().wait()
+
+
+def test_a_run_that_stalls_without_messages_says_where_its_main_task_waits() -> None:
+    assert gl.run(waits_for_an_event).explanation == (
+        "no message is pending; 1 task waits in waits_for_an_event > Event.wait",
+    )
+
+
+def test_a_run_that_stalls_without_messages_says_how_many_tasks_wait() -> None:
+    async def waits_in_a_nursery() -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(2):
+                nursery.start_soon(waits_for_ever)
+
+    [line] = gl.run(waits_in_a_nursery).explanation
+    assert line.startswith("no message is pending; 3 tasks wait, the main one in test_a_run_that_")
+    assert line.endswith(".waits_in_a_nursery > NurseryManager.__aexit__")
 
 
 # --- what comes out of a run ----------------------------------------------------------------------
@@ -518,10 +899,6 @@ def test_a_real_wait_is_an_error_that_says_what_to_do(
 def test_a_real_wait_is_an_error_even_while_timers_are_pending(
     wait: Callable[[], Awaitable[None]], what: str
 ) -> None:
-    async def ticks() -> None:
-        while True:
-            await gl.sleep(1.0)
-
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ticks)
@@ -613,21 +990,12 @@ def switches() -> tuple[Any, ...]:
     return tuple(getattr(trio_run, name) for name in SWITCHES)
 
 
-async def completes() -> None:
-    await gl.sleep(1.0)
-
-
 async def fails() -> None:
     raise ValueError
 
 
 async def is_interrupted() -> None:
     raise KeyboardInterrupt
-
-
-async def refuses_to_stop() -> None:
-    with trio.CancelScope(shield=True):
-        await trio.sleep_forever()
 
 
 @pytest.mark.parametrize(
@@ -730,19 +1098,59 @@ def test_a_run_inside_a_run_is_refused_by_trio_and_disturbs_nothing() -> None:
     assert order(with_inner=True) == order(with_inner=False)
 
 
-@pytest.mark.parametrize("name", [*SWITCHES, "GLOBAL_RUN_CONTEXT"])
-def test_this_trio_keeps_its_switches_where_they_are_looked_for(name: str) -> None:
-    assert hasattr(trio_run, name)
+@pytest.mark.parametrize("name", virtual_time._PRIVATE_NAMES)
+def test_this_trio_keeps_its_private_names_where_they_are_looked_for(name: str) -> None:
+    operator.attrgetter(name)(trio_run)
 
 
-@pytest.mark.parametrize("name", SWITCHES)
+@pytest.mark.parametrize("name", [*SWITCHES, "Task._next_send_fn", "Task._attempt_abort"])
 def test_a_trio_that_keeps_them_elsewhere_is_refused_by_name(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(trio_run, name)
+    monkeypatch.delattr(f"trio._core._run.{name}")
     with pytest.raises(UnsupportedTrio) as caught:
         gl.run(completes)
     assert str(caught.value) == (
         f"trio {trio.__version__} has no trio._core._run.{name}: "
         "genesis_lab.virtual_time needs it for a deterministic order of tasks"
     )
+
+
+def test_trio_asks_its_random_generator_once_in_each_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    begin_pass = virtual_time.VirtualClock.begin_pass
+
+    def noted(clock: virtual_time.VirtualClock, ready: list[trio.lowlevel.Task]) -> None:
+        sizes.append(len(ready))
+        begin_pass(clock, ready)
+
+    async def main() -> list[int]:
+        del sizes[:]
+        await trio.lowlevel.checkpoint()
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(trio.lowlevel.checkpoint)
+        return list(sizes)
+
+    monkeypatch.setattr(virtual_time.VirtualClock, "begin_pass", noted)
+    assert gl.run(main).value == [1, 3, 3, 1]
+
+
+def test_trios_random_generator_stays_what_it_was_for_other_runs_beside_ours() -> None:
+    ours: Any = None
+
+    async def beside() -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def main() -> float:
+        nonlocal ours
+        ours = trio_run._r
+        thread = threading.Thread(target=trio.run, args=(beside,))
+        thread.start()
+        thread.join()
+        return ours.random()
+
+    before = trio_run._r.getstate()
+    assert 0 <= (gl.run(main).value or -1) < 1
+    assert ours is not trio_run._r
+    assert trio_run._r.getstate() != before

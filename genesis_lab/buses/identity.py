@@ -85,7 +85,7 @@ def _around(task: trio.lowlevel.Task, caller: InFlight | None) -> InFlight | Non
 
 
 def _own(message: InFlight | None, task: trio.lowlevel.Task, nursery: int) -> InFlight | None:
-    """From a message outwards, the first whose handler opened this nursery, by number, of a task."""
+    """From a message outwards, the first whose handler opened a task's nursery of this number."""
     while message is not None and (message.task is not task or message.nurseries > nursery):
         message = message.outer
     return message
