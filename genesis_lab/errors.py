@@ -322,7 +322,7 @@ class BusOpenedTwice(LabError):
 
 
 class DrainInsideHandler(LabError):
-    """`drain()` waits until all handlers are done, so a handler that calls it waits for itself."""
+    """`drain()` waits until handlers are done, so a handler that calls it waits for itself."""
 
     def __str__(self) -> str:
         return "drain() was called inside a handler, which would wait for itself"

@@ -306,4 +306,4 @@ class System:
         async with trio.open_nursery() as nursery:
             for client in self.clients:
                 nursery.start_soon(client.run_on, bus)
-        await bus.drain()
+        await bus.settle()

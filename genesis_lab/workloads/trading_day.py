@@ -52,7 +52,7 @@ class TradingDay:
         """
         self.genesis.join(bus)
         await self.genesis.market_data.replay(_prices(self.ticks), progress)
-        await bus.drain()
+        await bus.settle()
 
 
 def _prices(ticks: Ticks) -> Iterator[tuple[float, Price]]:
