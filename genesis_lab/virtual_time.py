@@ -94,7 +94,7 @@ class RunResult(Generic[T]):
         return f", {self.failures} handler failures, the first: {self.first_failure}"
 
     def _reasons(self) -> list[str]:
-        """The beginning of the explanation; a horizon needs none, whoever set it knows."""
+        """The beginning of the explanation; a horizon was set on purpose and needs none."""
         if self.ended == "horizon":
             return []
         left_out = len(self.explanation) - _LINES_SHOWN
@@ -133,7 +133,8 @@ def run(
         `raise`: the run is cut, and raises the failure.
     livelock_after
         How many scheduler passes the tasks may make at one instant of virtual time. When they want
-        another, the run is cut as `livelock`. A pass runs each ready task once.
+        another, the run is cut as `livelock`. A pass runs each ready task once; a subscriber that
+        handles a burst of events in no time needs a pass for each.
 
     Raises
     ------
@@ -339,7 +340,7 @@ class LabClock(trio.abc.Clock):
             self._cut("failed")
 
     def _cut(self, ended: Ended | Literal["failed"]) -> None:
-        """End the run here: whoever keeps records hears of it before the tasks are cancelled."""
+        """End the run here; what keeps records hears of it before the tasks are cancelled."""
         self.ended = ended
         self.ended_at = self.elapsed()
         self.explanation = tuple(
@@ -455,9 +456,9 @@ class VirtualClock(LabClock):
     def _what_waits(self) -> str:
         """All that is known of a stalled run in which no message is pending."""
         assert self._runner.main_task is not None, "the run has begun"
-        count = sum(1 for _ in _family(self._runner.main_task))
+        waiting = sum(1 for _ in _family(self._runner.main_task))
         place = " > ".join(_functions(self._runner.main_task)[1:])
-        tasks = "1 task waits" if count == 1 else f"{count} tasks wait, the main one"
+        tasks = "1 task waits" if waiting == 1 else f"{waiting} tasks wait, the main one"
         return f"no message is pending; {tasks} in {place}"
 
     def _end_passes(self, ready: list[trio.lowlevel.Task]) -> None:
