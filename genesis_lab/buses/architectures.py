@@ -97,7 +97,7 @@ class Architectures(Mapping[str, Architecture]):
         return len(self._by_name)
 
     def __repr__(self) -> str:
-        width = max(map(len, self))
+        width = max(map(len, self), default=0)
         lines = (f"{name:<{width}}  {self[name].summary}".rstrip() for name in self)
         return "\n".join(lines)
 
