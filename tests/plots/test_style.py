@@ -52,9 +52,9 @@ def test_registered_member_of_a_family_has_its_color_and_another_marker_and_line
 
 
 def test_members_of_a_new_family_share_a_color_of_its_own() -> None:
-    for name in ("layered", "layered-strictly"):
-        gl.add_architecture(name, gl.HybridCoordinator, family="layered")
-    one, other = series_look("layered"), series_look("layered-strictly")
+    for name in ("stacked", "stacked-strictly"):
+        gl.add_architecture(name, gl.HybridCoordinator, family="stacked")
+    one, other = series_look("stacked"), series_look("stacked-strictly")
     assert one.color == other.color
     assert one.color not in {look.color for look in ARCHITECTURE_LOOKS.values()}
     assert one.marker != other.marker
