@@ -26,6 +26,7 @@ from .observers import Observer
 from .recording import Recorder, Trace
 from .resilience import CircuitBreaker, Retry
 from .schedules import Fifo, Recorded, Replay, Schedule, Seeded
+from .resilience import CircuitBreaker, Retry, Timeouts
 from .virtual_time import RunResult, run, sleep
 
 __version__: str
@@ -59,6 +60,7 @@ __all__ = [
     "Trace",
     "Retry",
     "CircuitBreaker",
+    "Timeouts",
     "Outcome",
     "Deadlock",
     "Observer",

@@ -2,6 +2,7 @@ import doctest
 import logging
 import math
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import trio
 import genesis_lab as gl
 from genesis_lab.errors import InvalidSetting
 from genesis_lab.resilience import retry as retry_module
+from genesis_lab.resilience import timeouts as timeouts_module
 from genesis_lab.streams import OutsideRun, random_stream
 from tests.facts import Facts
 from tests.parts import Part, answers, ask, asking, raises, sleeps
@@ -510,11 +512,6 @@ def test_retry_refuses_settings_out_of_range(settings: dict[str, Any], message: 
     assert str(caught.value) == message
 
 
-def test_example_of_the_docstring_is_as_it_says() -> None:
-    results = doctest.testmod(retry_module)
-    assert (results.attempted, results.failed) == (2, 0)
-
-
 def test_retry_shows_its_settings() -> None:
     assert repr(gl.Retry(on=(gl.TargetGone, gl.HandlerFailed))) == (
         "Retry(attempts=3, wait_initial=0.1, wait_max=5.0, wait_exp_base=2, "
@@ -861,3 +858,103 @@ def test_retry_outside_breaker_waits_the_pause_out_if_told_to_try_after_rejectio
         (4, "failed", 7.0),  # the trial, which opens the circuit until 12.0
         (5, "failed", 12.0),
     ]
+
+
+# --- timeouts -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", [retry_module, timeouts_module])
+def test_examples_of_the_docstrings_are_as_they_say(module: ModuleType) -> None:
+    results = doctest.testmod(module)
+    assert results.attempted
+    assert not results.failed
+
+
+TABLE = gl.Timeouts(
+    {
+        ("risk_manager", "exposure"): 0.25,
+        ("risk_manager", None): 2.0,
+        (None, "exposure"): None,
+        (None, "ping"): 0,
+    },
+    default=math.inf,
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "request_type", "timeout"),
+    [
+        ("risk_manager", "exposure", 0.25),
+        ("risk_manager", "ping", 2.0),  # the target counts for more than the type
+        ("exchange", "exposure", None),
+        ("exchange", "ping", 0),
+        ("exchange", "execute_trade", math.inf),
+    ],
+)
+def test_the_most_specific_timeout_counts(
+    target: str, request_type: str, timeout: float | None
+) -> None:
+    assert TABLE.of(target, request_type) == timeout
+
+
+def test_timeouts_without_a_match_are_five_seconds_by_default() -> None:
+    assert gl.Timeouts({}).of("exchange", "ping") == 5.0
+    assert gl.Timeouts({}, default=None).of("exchange", "ping") is None
+
+
+def test_timeouts_show_themselves_as_they_are_made() -> None:
+    timeouts = gl.Timeouts({("exchange", None): 2.0, (None, "ping"): None}, default=1.0)
+    shown = "Timeouts({('exchange', None): 2.0, (None, 'ping'): None}, default=1.0)"
+    assert repr(timeouts) == shown
+    assert eval(shown, {"Timeouts": gl.Timeouts}) == timeouts
+
+
+def test_timeouts_are_read_as_a_mapping() -> None:
+    assert list(TABLE.items())[:2] == [
+        (("risk_manager", "exposure"), 0.25),
+        (("risk_manager", None), 2.0),
+    ]
+    assert (len(TABLE), TABLE.default, ("exchange", None) in TABLE) == (4, math.inf, False)
+    assert TABLE[None, "exposure"] is None
+
+
+def test_timeouts_do_not_change_with_what_they_were_made_of() -> None:
+    entries: dict[Any, Any] = {("exchange", None): 2.0}
+    timeouts = gl.Timeouts(entries)
+    entries["exchange", None] = 3.0
+    assert timeouts.of("exchange", "ping") == 2.0
+    with pytest.raises(TypeError):
+        timeouts["exchange", None] = 3.0  # type: ignore[index]
+
+
+def test_timeouts_are_equal_by_their_entries_and_their_default() -> None:
+    made = [gl.Timeouts({("exchange", None): 2.0}, default=default) for default in (1.0, 1.0, 3.0)]
+    assert made[0] == made[1] != made[2]
+    assert len(set(made)) == 2
+    assert made[0] != {("exchange", None): 2.0}
+
+
+KEYS = "expected keys (target, request_type), of which one may be None"
+SECONDS = "expected seconds >= 0, math.inf or None"
+
+
+@pytest.mark.parametrize(
+    ("entries", "settings", "message"),
+    [
+        ({"exchange": 1.0}, {}, f"timeouts='exchange': {KEYS}"),
+        ({("exchange",): 1.0}, {}, f"timeouts=('exchange',): {KEYS}"),
+        ({("exchange", 1): 1.0}, {}, f"timeouts=('exchange', 1): {KEYS}"),
+        ({(None, None): 1.0}, {}, f"timeouts=(None, None): {KEYS}"),
+        ({("a", None): -1}, {}, f"timeouts[('a', None)]=-1: {SECONDS}"),
+        ({("a", None): math.nan}, {}, f"timeouts[('a', None)]=nan: {SECONDS}"),
+        ({("a", "b"): "1"}, {}, f"timeouts[('a', 'b')]='1': {SECONDS}"),
+        ({}, {"default": -1}, f"default=-1: {SECONDS}"),
+        (2.0, {}, "timeouts=2.0: expected a mapping of (target, request_type) to seconds"),
+    ],
+)
+def test_timeouts_refuse_keys_and_values_that_are_none(
+    entries: Any, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        gl.Timeouts(entries, **settings)
+    assert str(caught.value) == message

@@ -1,6 +1,6 @@
-"""What may stand before requests: retry, and circuit breaker.
+"""What may stand before requests: retry, circuit breaker, and a table of timeouts.
 
-Both are policies, put on a bus by
+Retry and circuit breaker are policies, put on a bus by
 `bus.add_policy(policy, target=..., request_type=...)`, and nest in the order in which they are
 added: a breaker outside a retry judges the whole series of attempts, one inside it judges each
 attempt. Every attempt, and every rejection by a breaker, is a record.
@@ -10,5 +10,6 @@ This package imports neither pandas nor matplotlib.
 
 from genesis_lab.resilience.breaker import CircuitBreaker
 from genesis_lab.resilience.retry import Retry
+from genesis_lab.resilience.timeouts import Timeouts
 
-__all__ = ["CircuitBreaker", "Retry"]
+__all__ = ["CircuitBreaker", "Retry", "Timeouts"]
