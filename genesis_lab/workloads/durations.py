@@ -107,8 +107,10 @@ class Shifted:
     @property
     def scv(self) -> float:
         """The squared coefficient of variation; NaN where all durations are zero."""
-        mean = self.mean
-        return self.further.scv * (self.further.mean / mean) ** 2 if mean else math.nan
+        mean, share = self.mean, self.further.mean
+        if not share:
+            return 0.0 if mean else math.nan
+        return self.further.scv * (share / mean) ** 2
 
     def sample(self, stream: np.random.Generator, size: int) -> Seconds:
         """So many independent draws [s]."""
@@ -173,7 +175,8 @@ class Empirical:
     def scv(self) -> float:
         """The squared coefficient of variation; NaN where all durations are zero."""
         mean = self.mean
-        return float(np.var(self.observed)) / mean**2 if mean else math.nan
+        # Scaled first: the squares of very small durations are zero.
+        return float(np.var(np.divide(self.observed, mean))) if mean else math.nan
 
     def sample(self, stream: np.random.Generator, size: int) -> Seconds:
         """So many independent draws [s]."""

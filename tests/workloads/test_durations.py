@@ -39,6 +39,7 @@ CASES = [
     Case(Uniform(2.0, 2.0), 2.0, 0.0),
     Case(Shifted(1.0, Exponential(3.0)), 4.0, 9 / 16),
     Case(Shifted(1.0, Constant(1.0)), 2.0, 0.0),
+    Case(Shifted(1.0, Uniform(0.0, 0.0)), 1.0, 0.0),
 ]
 
 
