@@ -175,7 +175,8 @@ def _by_hand(caused: list[tuple[int, str]]) -> dict[str, int]:
     """For each message, whether its whole walk ends with a loop."""
     counts: dict[str, int] = {}
     for last in range(len(caused)):
-        walk, id = [], last
+        walk: list[str] = []
+        id = last
         while id >= 0:
             walk.insert(0, caused[id][1])
             id = caused[id][0]
@@ -247,7 +248,7 @@ def test_loops_of_many_messages_take_a_few_microseconds_each() -> None:
             "id": ids,
             "cause": ids - 1,
             "chain": 0,
-            "target": pd.Categorical.from_codes(ids % 10, categories=list("abcdefghij")),
+            "target": pd.Categorical.from_codes(ids % 10, categories=pd.Index([*"abcdefghij"])),
             "request_type": pd.Categorical(["ask"] * number),
             "outcome": pd.Categorical(["answered"] * number),
             "sent_at": ids / 10,

@@ -163,7 +163,7 @@ def test_saved_frames_can_be_read_without_the_lab(saved: Path) -> None:
         if name == "deadlocks":
             for column in ("members", "components", "victims"):
                 read[column] = read[column].map(tuple)
-            read["waits"] = [tuple(Wait(**wait) for wait in waits) for waits in read["waits"]]
+            read["waits"] = read["waits"].map(lambda waits: tuple(Wait(**wait) for wait in waits))
         assert rows(read) == rows(frame)
 
 

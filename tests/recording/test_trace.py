@@ -124,7 +124,13 @@ def test_digest_changes_with_every_value_of_a_wait(field: str) -> None:
     assert len(digests) == 2
 
 
-STAY = {"id": "bob", "admission": "pool(2)", "capacity": 2.0, "joined_at": 0.5, "left_at": 0.75}
+STAY: dict[str, Any] = {
+    "id": "bob",
+    "admission": "pool(2)",
+    "capacity": 2.0,
+    "joined_at": 0.5,
+    "left_at": 0.75,
+}
 
 
 @pytest.mark.parametrize("field", STAY)
