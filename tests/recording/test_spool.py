@@ -227,16 +227,19 @@ def test_what_was_in_flight_at_the_last_flush_is_pending(spool: Path) -> None:
 def test_run_that_is_killed_within_a_flush_leaves_each_message_once(spool: Path) -> None:
     bus = OpenMessages(1)
     recorded = recorder(bus, spool=spool, flush_every=1)
-    standing = deadlock(0.5)
+    standing, stay = deadlock(0.5), membership()
     recorded.deadlock_formed(standing)
+    recorded.component_joined(stay)
     report_request(recorded, 0)
     as_of_first_flush = (spool / "open.arrows").read_bytes()
     bus.ids.clear()
     standing.broken_at = 2.0
+    stay.left_at = 3.0
     report_request(recorded, 1)
     (spool / "open.arrows").write_bytes(as_of_first_flush)
     assert outcomes(gl.Trace.recover(spool)) == [(0, "answered"), (1, "answered")]
     assert list(gl.Trace.recover(spool).deadlocks["broken_at"]) == [2.0]
+    assert list(gl.Trace.recover(spool).components["left_at"]) == [3.0]
 
 
 def test_run_that_is_killed_within_a_flush_leaves_what_its_last_messages_refer_to(
