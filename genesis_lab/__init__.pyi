@@ -5,13 +5,25 @@ from .buses import (
     HybridCoordinator,
     SynchronousBus,
     add_architecture,
+    work,
 )
-from .components import CALL_CHAIN, RE_ENTRANT, SERIAL, Admission, Component, pool
+from .components import (
+    CALL_CHAIN,
+    INTERLEAVED,
+    RE_ENTRANT,
+    SERIAL,
+    Admission,
+    AdmissionByType,
+    Component,
+    pool,
+)
 from .errors import (
     DeadlockDetected,
+    EventTimedOut,
     HandlerFailed,
     InboxFull,
     LabError,
+    QueueFull,
     RequestError,
     RequestRejected,
     RequestTimedOut,
@@ -24,9 +36,8 @@ from .laboratory.explorer import explorer
 from .messages import Deadlock, Outcome
 from .observers import Observer
 from .recording import Recorder, Trace
-from .resilience import CircuitBreaker, Retry
-from .schedules import Fifo, Recorded, Replay, Schedule, Seeded
 from .resilience import CircuitBreaker, Retry, Timeouts
+from .schedules import Fifo, Recorded, Replay, Schedule, Seeded
 from .virtual_time import RunResult, run, sleep
 
 __version__: str
@@ -34,6 +45,7 @@ __version__: str
 __all__ = [
     "run",
     "sleep",
+    "work",
     "live",
     "dashboard",
     "explorer",
@@ -48,8 +60,10 @@ __all__ = [
     "Admission",
     "SERIAL",
     "CALL_CHAIN",
+    "INTERLEAVED",
     "RE_ENTRANT",
     "pool",
+    "AdmissionByType",
     "HybridCoordinator",
     "SynchronousBus",
     "Bus",
@@ -72,5 +86,7 @@ __all__ = [
     "HandlerFailed",
     "DeadlockDetected",
     "RequestRejected",
+    "QueueFull",
     "InboxFull",
+    "EventTimedOut",
 ]

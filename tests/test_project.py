@@ -75,25 +75,12 @@ def test_every_make_target_that_the_readme_names_exists() -> None:
 
 # --- imports --------------------------------------------------------------------------------------
 
-# Circles that are being resolved with schema 2, where these two packages are written anew.
-KNOWN_CIRCLES = ("genesis_lab.buses.", "genesis_lab.recording.")
-
 
 def test_no_modules_import_each_other() -> None:
-    imports = {
-        module: {name for name in imported if not both_in_a_known_circle(module, name)}
-        for module, imported in imports_by_module().items()
-    }
     try:
-        TopologicalSorter(imports).prepare()
+        TopologicalSorter(imports_by_module()).prepare()
     except CycleError as error:
         pytest.fail(f"import each other: {' -> '.join(error.args[1])}")
-
-
-def both_in_a_known_circle(module: str, imported: str) -> bool:
-    return any(
-        module.startswith(package) and imported.startswith(package) for package in KNOWN_CIRCLES
-    )
 
 
 def imports_by_module() -> Mapping[str, set[str]]:

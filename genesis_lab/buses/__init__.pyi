@@ -4,6 +4,7 @@ from .hybrid import HybridCoordinator
 from .policies import Attempt, Policy
 from .statistics import BusStatistics, ComponentStatistics, MessageStatistics
 from .synchronous import SynchronousBus
+from .processors import work
 
 __all__ = [
     "ARCHITECTURES",
@@ -17,4 +18,5 @@ __all__ = [
     "MessageStatistics",
     "Policy",
     "SynchronousBus",
+    "work",
 ]

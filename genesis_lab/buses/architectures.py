@@ -59,7 +59,7 @@ class Architecture:
         """Make a bus, whose records bear this architecture's name."""
         bus: Bus = self.factory(observer=observer, **settings)
         # A class may make the buses of several architectures, so its own name is only a default.
-        bus.architecture = self.name  # type: ignore[misc]  # declared as the class's
+        bus.architecture = self.name
         return bus
 
 

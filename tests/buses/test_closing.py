@@ -414,9 +414,7 @@ def test_the_clock_of_a_bus_starts_when_it_is_opened(architecture: str) -> None:
         ),
     ],
 )
-def test_an_observer_is_told_what_opens(
-    architecture: str, configuration: dict[str, Any]
-) -> None:
+def test_an_observer_is_told_what_opens(architecture: str, configuration: dict[str, Any]) -> None:
     facts = Facts()
 
     async def main() -> None:
