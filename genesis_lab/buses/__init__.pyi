@@ -2,9 +2,9 @@ from .architectures import ARCHITECTURES, Architecture, add_architecture
 from .base import Bus
 from .hybrid import HybridCoordinator
 from .policies import Attempt, Policy
+from .processors import work
 from .statistics import BusStatistics, ComponentStatistics, MessageStatistics
 from .synchronous import SynchronousBus
-from .processors import work
 
 __all__ = [
     "ARCHITECTURES",

@@ -24,7 +24,7 @@ from genesis_lab.buses.directory import Directory, Subscriber, Timeouts, Topic
 from genesis_lab.buses.endings import is_cancellation, unwrapped
 from genesis_lab.buses.explanations import explain
 from genesis_lab.buses.gates import Gate, Path
-from genesis_lab.buses.identity import Adopted, CallToken, adopted, waiter_of
+from genesis_lab.buses.identity import Adopted, CallToken, waiter_of
 from genesis_lab.buses.inflight import NO_CAUSE, Delivery, Emit, Request, serving
 from genesis_lab.buses.ledger import Ledger, graph_of_run
 from genesis_lab.buses.links import Latency, Links
@@ -184,7 +184,7 @@ class Bus(Requests):
         """Cancel what is in flight; its senders and handlers then close the records."""
         self._is_stopped = True
         for message in list(self._ledger.in_flight.values()):
-            message.cancel()
+            self._ledger.cancel(message)
 
     def _open_bus(self) -> None:
         if self._was_opened:
@@ -194,7 +194,8 @@ class Bus(Requests):
         read = virtual_time.time_source()
         opened = read()
         self._epoch = trio.current_time()
-        self._now = self._ledger.now = lambda: read() - opened
+        # In virtual time a bus mostly opens at zero: its clock is then read without a call between.
+        self._now = self._ledger.now = read if opened == 0 else lambda: read() - opened
         self._ledger.waits = graph_of_run()
         self._forget_clock: Callable[[], object] = lambda: None
         seed, name = None, "real"
@@ -219,10 +220,7 @@ class Bus(Requests):
         """The run ends here: keep what is in flight as pending, and say why it is."""
         self._is_open = False
         explanation = explain(self._ledger)
-        messages = list(self._ledger.in_flight.values())
         self._ledger.cut()
-        for message in messages:
-            message.stop_returning()
         return explanation
 
     def _close(self) -> None:
@@ -321,8 +319,9 @@ class Bus(Requests):
         """
         mailbox = self._directory.unregister(component_id)
         mailbox.membership.left_at = self._now()
-        for message in [*mailbox.messages]:
-            message.cancel()
+        for message in mailbox.in_flight():
+            assert isinstance(message, Request | Delivery), "what has a target"
+            self._ledger.cancel(message)
 
     def components(self) -> tuple[str, ...]:
         """The ids of the registered components."""
@@ -380,7 +379,8 @@ class Bus(Requests):
 
         Another task, or a worker, sends as a part of this call inside `part_of(token)`.
         """
-        message = self._sender()
+        caller = self._sender()
+        message = caller.message if isinstance(caller, Adopted) else caller
         return None if message is None else CallToken(message)
 
     @contextmanager
@@ -400,11 +400,11 @@ class Bus(Requests):
         ):
             raise InvalidSetting("token", token, "what `serving()` of this bus returned, or None")
         message = None if token is None else token.message
-        before = adopted.set(Adopted(serving.get(), message))
+        before = serving.set(Adopted(self._ledger, message, serving.get()))
         try:
             yield
         finally:
-            adopted.reset(before)
+            serving.reset(before)
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -469,6 +469,7 @@ class Bus(Requests):
         """A delivery that its emitter waits for, which makes it a part of the same call chain."""
         delivery = self._open_delivery(emit, to, emit.sent_at)
         delivery.chain = emit.chain
+        to.mailbox.elsewhere[delivery] = None  # it reaches the gate in a task that has yet to run
         delivery.path = self._path(to.mailbox.gate, True)
         self._ledger.hold(emit, delivery)
         return delivery
@@ -588,7 +589,7 @@ class Bus(Requests):
         await self._wait_for_events(self._ledger.until_no_events)
 
     async def _wait_for_events(self, until_ended: Callable[[], Any]) -> None:
-        if serving.get() is not None:
+        if waiter_of(serving.get()) is not None:
             raise DrainInsideHandler
         await trio.lowlevel.checkpoint()
         await until_ended()

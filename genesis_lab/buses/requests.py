@@ -14,7 +14,7 @@ from genesis_lab.buses.directory import Directory, RequestRoute
 from genesis_lab.buses.endings import ending_of
 from genesis_lab.buses.failures import failed_handler
 from genesis_lab.buses.gates import Gate, are_open
-from genesis_lab.buses.identity import adopted, waiter_of
+from genesis_lab.buses.identity import waiter_of
 from genesis_lab.buses.inflight import NO_CAUSE, InFlight, Request, serving
 from genesis_lab.buses.ledger import Ledger
 from genesis_lab.buses.mailbox import Mailbox
@@ -213,7 +213,11 @@ class Requests(ABC):
             )
         else:
             request = self._open(route, mailbox, chain, cause, timeout, intended_at, attempt)
-            outcome, result = await self._await_service(request, data)
+            waiter = request.parent
+            if waiter is None or (gate := lent_by(waiter)) is None:
+                outcome, result = await self._serve(request, data)
+            else:
+                outcome, result = await self._serve_beside(waiter, gate, request, data)
         if outcome is ANSWERED:
             return result
         if outcome is Outcome.TIMED_OUT:
@@ -224,12 +228,12 @@ class Requests(ABC):
 
     # --- who sends --------------------------------------------------------------------------------
 
-    def _sender(self) -> InFlight | None:
-        """The message whose part this is, which may have ended; None outside handlers."""
+    def _sender(self) -> Any:
+        """The message whose part this is, or its `Adopted` identity; None outside handlers.
+
+        It may have ended: then what is sent begins a call chain of its own.
+        """
         caller = serving.get()
-        part = adopted.get()
-        if part is not None and part.within is caller:
-            caller = part.message
         # A component of another bus may be served around this: then it is not a cause on this one.
         while caller is not None and caller.home is not self._ledger:
             caller = caller.outer
@@ -294,26 +298,14 @@ class Requests(ABC):
         self._ledger.open(request)
         return request
 
-    async def _await_service(self, request: Request, data: Any) -> tuple[Outcome, Any]:
-        """Wait for a request's service; the outcome, and the reply or the exception.
+    def _serve(self, request: Request, data: Any) -> Coroutine[Any, Any, tuple[Outcome, Any]]:
+        """Run the service in this task, the caller's; the outcome, and the reply or the exception.
 
-        The handler that waits gives its component up meanwhile, if its admission is of that kind.
+        Returns the inner coroutine: each one more costs whenever the handler waits.
         """
-        waiter = request.parent
-        gate = lent_by(waiter)
-        if waiter is None or gate is None:
-            return await self._serve(request, data)
-        self._ledger.step_aside(waiter, gate)
-        try:
-            return await self._serve(request, data)
-        finally:
-            await self._ledger.take_back(waiter, gate)
-
-    async def _serve(self, request: Request, data: Any) -> tuple[Outcome, Any]:
-        """Run the service in this task, the caller's."""
         mailbox, route = request.mailbox, request.route
         assert isinstance(route, RequestRoute), "a request has a request's route"
-        return await serve(
+        return serve(
             self._ledger,
             request,
             mailbox.component.process_request,
@@ -324,8 +316,19 @@ class Requests(ABC):
             reply_link=route.reply_link,
         )
 
+    async def _serve_beside(
+        self, waiter: InFlight, gate: Gate, request: Request, data: Any
+    ) -> tuple[Outcome, Any]:
+        """Have a request served while the handler that waits gives its component up."""
+        self._ledger.step_aside(waiter, gate)
+        try:
+            return await self._serve(request, data)
+        finally:
+            await self._ledger.take_back(waiter, gate)
+
     # --- served at once, or not at all ------------------------------------------------------------
 
+    @enable_ki_protection
     def _answer_plainly(
         self,
         route: RequestRoute,
@@ -350,20 +353,29 @@ class Requests(ABC):
             if outward is not None:
                 raise outward from None
         finally:
-            self._report_at_once(
-                route,
-                chain,
-                cause,
-                outcome,
-                error,
-                timeout,
-                intended_at,
-                sent_at,
-                sent_at,
-                attempt,
-            )
+            id = self._ledger.next_id()
+            if self._observer is not None and not self._ledger.is_cut:
+                now = self._now()
+                self._observer.request_ended(
+                    id,
+                    cause,
+                    id if chain is None else chain,
+                    route.number,
+                    attempt,
+                    outcome,
+                    error,
+                    timeout,
+                    sent_at if intended_at is None else intended_at,
+                    sent_at,
+                    sent_at,
+                    sent_at,
+                    now,
+                    now,
+                    0.0,
+                )
         return outcome, result
 
+    @enable_ki_protection
     def _report_unserved(
         self,
         route: RequestRoute,
@@ -373,48 +385,26 @@ class Requests(ABC):
         intended_at: float | None,
         attempt: int,
     ) -> None:
-        """Report a request that was never served."""
-        caller = self._sender()
-        chain = None if caller is None or caller.ended else caller.chain
-        cause = NO_CAUSE if caller is None else caller.id
-        now = self._now()
-        self._report_at_once(
-            route, chain, cause, outcome, error, timeout, intended_at, now, nan, attempt
-        )
-
-    @enable_ki_protection
-    def _report_at_once(
-        self,
-        route: RequestRoute,
-        chain: int | None,
-        cause: int,
-        outcome: Outcome,
-        error: Failure | None,
-        timeout: float,
-        intended_at: float | None,
-        sent_at: float,
-        started_at: float,
-        attempt: int,
-    ) -> None:
-        """Report a request that was never in flight, because it ended where it began."""
+        """Report a request that was never served, because it ended where it began."""
         id = self._ledger.next_id()
         if self._observer is None or self._ledger.is_cut:
             return
+        caller = self._sender()
         now = self._now()
         self._observer.request_ended(
             id,
-            cause,
-            id if chain is None else chain,
+            NO_CAUSE if caller is None else caller.id,
+            id if caller is None or caller.ended else caller.chain,
             route.number,
             attempt,
             outcome,
             error,
             timeout,
-            sent_at if intended_at is None else intended_at,
-            sent_at,
-            started_at,
-            started_at,
-            nan if started_at != started_at else now,  # noqa: PLR0124
+            now if intended_at is None else intended_at,
+            now,
+            now,
+            nan,
+            nan,
             now,
             0.0,
         )
@@ -439,9 +429,9 @@ class Requests(ABC):
                 return result
 
 
-def lent_by(waiter: InFlight | None) -> Gate | None:
+def lent_by(waiter: InFlight) -> Gate | None:
     """The gate whose place a message gives up while it waits for a reply, if it does."""
-    if waiter is None or not waiter.path:
+    if not waiter.path:
         return None
     gate = waiter.path[-1]  # the component's own
     return gate if gate.steps_aside else None

@@ -5,6 +5,7 @@ worker's, where requests are queued; there it may outlive the caller who waits f
 """
 
 from contextvars import copy_context
+from math import nan
 from typing import Any
 
 import trio
@@ -61,10 +62,10 @@ async def serve(  # noqa: PLR0912, PLR0915  # each coroutine more costs on the h
             message.scope = scope
             try:
                 if link is not None:
+                    message.arrived_at = nan
+                    message.mailbox.elsewhere[message] = None
                     await link.travel()
                     message.arrived_at = ledger.now()
-                else:
-                    message.arrived_at = message.sent_at
                 for gate in message.path if path is None else path:
                     if not gate.enter(message):
                         await ledger.wait_at(message, gate)
@@ -85,15 +86,16 @@ async def serve(  # noqa: PLR0912, PLR0915  # each coroutine more costs on the h
             finally:
                 gates.leave(message)
             if reply_link is not None:
-                message.served_at = ledger.now()
+                ledger.served(message)
                 await reply_link.travel()
             outcome = message.completed
         if scope.cancelled_caught:
             outcome = message.abandoned if message.gone else Outcome.TIMED_OUT
     except BaseException as exception:  # noqa: BLE001  # `outward` goes on
         result = exception
-        if message.refused is not None and message.started_at != message.started_at:
-            outcome, error = message.refused, failure_of(exception)
+        refusal = None if message.has_started else ledger.refusal(message)
+        if refusal is not None:
+            outcome, error = refusal, failure_of(exception)
         else:
             outcome, error, outward = ending_of(exception, route, ledger.failures)
             if outcome is CANCELLED and error is None and message.has_expired:
