@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import trio
 
 from genesis_lab.buses import Bus
-from genesis_lab.buses.work import work
+from genesis_lab.buses.processors import work
 from genesis_lab.components import (
     DEFAULT_TIMEOUT,
     SERIAL,
