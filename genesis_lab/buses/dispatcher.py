@@ -16,7 +16,7 @@ import trio
 from trio.lowlevel import enable_ki_protection
 
 from genesis_lab.buses import gates
-from genesis_lab.buses.endings import ending_of, failure_of
+from genesis_lab.buses.endings import Ending, ending_of, failure_of
 from genesis_lab.buses.gates import Gate, Inbox
 from genesis_lab.buses.inflight import Delivery, serving
 from genesis_lab.buses.ledger import Ledger
@@ -27,6 +27,8 @@ from genesis_lab.messages import Failure, Outcome
 
 # An enum's member costs a look-up each time it is named.
 HANDLED, CANCELLED = Outcome.HANDLED, Outcome.CANCELLED
+WELL = Ending(HANDLED, None)
+"""How most handlers end."""
 
 
 class Dispatcher:
@@ -161,7 +163,7 @@ class Dispatcher:
         """Run the handler up to where it first suspends; None if it does not, and is done."""
         mailbox, route = delivery.mailbox, delivery.route
         handler, data = mailbox.component.on_event, delivery.emit.data
-        outcome, error = CANCELLED, None
+        ending = WELL
         delivery.started_at = self._ledger.now()
         delivery.task = delivery.outer = None
         serving.set(delivery)
@@ -176,37 +178,32 @@ class Dispatcher:
                 if begun is not None:
                     task.context = context  # trio runs the next steps in it
                     return begun
-            outcome = HANDLED
         except BaseException as exception:  # noqa: BLE001  # `outward` goes on
-            outcome, error, outward = ending_of(exception, route, self._ledger.failures)
-            if outward is not None:
-                self._end(delivery, outcome, error)
-                raise outward from None
-        self._end(delivery, outcome, error)
+            ending = ending_of(exception)
+        self._end(delivery, ending)
         return None
 
     async def _go_on(self, delivery: Delivery, begun: Begun, scope: trio.CancelScope) -> None:
         """Run the rest of a handler that has suspended, in this task, which is now its own."""
-        route = delivery.route
-        outcome, error = CANCELLED, None
+        ending = WELL
         delivery.scope = scope
         if delivery.gone:
             scope.cancel()
         self._nursery.start_soon(self._dispatch)
         try:
             await rest_of(begun)
-            outcome = HANDLED
         except BaseException as exception:  # noqa: BLE001  # `outward` goes on
-            outcome, error, outward = ending_of(exception, route, self._ledger.failures)
-            if outward is not None:
-                raise outward from None
-        finally:
-            self._end(delivery, outcome, error)
+            ending = ending_of(exception)
+        self._end(delivery, ending)
 
-    def _end(self, delivery: Delivery, outcome: Outcome, error: Failure | None) -> None:
+    def _end(self, delivery: Delivery, ending: Ending) -> None:
         """A handler is done: its component's place is free, and its delivery closed."""
         delivery.mailbox.gate.leave(delivery)
-        self._finish(delivery, outcome, error)
+        self._finish(delivery, ending.outcome, ending.error)
+        if ending.failed is not None:
+            self._ledger.failures.handler_failed(delivery.route, ending.failed)
+        if ending.outward is not None:
+            raise ending.outward from None
 
     def _queue(self, delivery: Delivery, gate: Gate) -> None:
         """Let a delivery wait for a place at its component, or drop it."""

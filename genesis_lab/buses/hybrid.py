@@ -14,10 +14,10 @@ from genesis_lab.buses.directory import Subscriber, Timeouts, Topic
 from genesis_lab.buses.dispatcher import Dispatcher
 from genesis_lab.buses.endings import failure_of
 from genesis_lab.buses.gates import Gate, Inbox, Path
+from genesis_lab.buses.identity import lent_by
 from genesis_lab.buses.inflight import Delivery, Emit
 from genesis_lab.buses.links import Latency, Transit
 from genesis_lab.buses.mailbox import Mailbox
-from genesis_lab.buses.requests import lent_by
 from genesis_lab.components import Admission, AdmissionByType, Component
 from genesis_lab.errors import DeadlockDetected, InboxFull, check_choice
 from genesis_lab.messages import Outcome

@@ -1,7 +1,6 @@
 """The life of a request: from the call, by way of policies, to the reply and its one record."""
 
-from abc import ABC
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from itertools import count
 from math import nan
 from typing import Any
@@ -10,27 +9,25 @@ import trio
 from trio.lowlevel import enable_ki_protection
 
 from genesis_lab.buses.checks import check_instant, seconds_of
-from genesis_lab.buses.directory import Directory, RequestRoute
+from genesis_lab.buses.directory import RequestRoute
 from genesis_lab.buses.endings import ending_of
 from genesis_lab.buses.failures import failed_handler
 from genesis_lab.buses.gates import Gate, are_open
-from genesis_lab.buses.identity import waiter_of
+from genesis_lab.buses.identity import lent_by, waiter_of
 from genesis_lab.buses.inflight import NO_CAUSE, InFlight, Request, serving
-from genesis_lab.buses.ledger import Ledger
 from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.buses.policies import Attempt, nest
+from genesis_lab.buses.sending import Sending
 from genesis_lab.buses.service import serve
 from genesis_lab.buses.unprotected import call_plain
 from genesis_lab.components import DEFAULT_TIMEOUT
 from genesis_lab.errors import (
-    BusNotOpen,
     RequestError,
     RequestTimedOut,
     TargetGone,
     UnknownTarget,
 )
 from genesis_lab.messages import Failure, Outcome
-from genesis_lab.observers import Observer
 
 # An enum's member costs a look-up each time it is named.
 ANSWERED, CANCELLED = Outcome.ANSWERED, Outcome.CANCELLED
@@ -39,19 +36,8 @@ _UNPAUSED = 1000
 """After how many requests in a row that no scheduler pass came between there is a checkpoint."""
 
 
-class Requests(ABC):
+class Requests(Sending):
     """The side of a bus that answers requests."""
-
-    _observer: Observer | None
-    _ledger: Ledger
-    _directory: Directory
-    _request_routes: dict[tuple[str, str, str], RequestRoute]
-    """Those of the directory: the look-up on the hot path."""
-    _now: Callable[[], float]
-    _epoch: float
-    """When the bus opened, on trio's clock."""
-    _is_open: bool
-    _is_stopped: bool
 
     def __init__(self) -> None:
         self._unpaused = 0
@@ -226,32 +212,6 @@ class Requests(ABC):
             return None
         raise self._explanation(outcome, result, route, timeout)
 
-    # --- who sends --------------------------------------------------------------------------------
-
-    def _sender(self) -> Any:
-        """The message whose part this is, or its `Adopted` identity; None outside handlers.
-
-        It may have ended: then what is sent begins a call chain of its own.
-        """
-        caller = serving.get()
-        # A component of another bus may be served around this: then it is not a cause on this one.
-        while caller is not None and caller.home is not self._ledger:
-            caller = caller.outer
-        return caller
-
-    async def _refuse_when_closed(self) -> None:
-        """After a cut everything is cancelled; else as `_refuse_new_work`."""
-        if self._ledger.is_cut:
-            await trio.lowlevel.checkpoint()
-        self._refuse_new_work()
-
-    def _refuse_new_work(self) -> None:
-        """A bus that is left takes no new work, but what it still serves may go on asking."""
-        caller = self._sender()
-        is_new = caller is None or caller.ended
-        if not self._ledger.is_cut and (self._is_stopped or is_new):
-            raise BusNotOpen(type(self).__name__)
-
     async def _pause(self) -> None:
         """Let others run, unless they did since the last time.
 
@@ -342,6 +302,7 @@ class Requests(ABC):
     ) -> tuple[Outcome, Any]:
         """Serve a request by a handler that never waits: nothing else can happen meanwhile."""
         outcome, error = CANCELLED, None
+        failed: Exception | None = None
         result: Any = None
         sent_at = self._now()
         try:
@@ -349,7 +310,7 @@ class Requests(ABC):
             outcome = ANSWERED
         except BaseException as exception:  # noqa: BLE001  # `outward` goes on
             result = exception
-            outcome, error, outward = ending_of(exception, route, self._ledger.failures)
+            outcome, error, outward, failed = ending_of(exception)
             if outward is not None:
                 raise outward from None
         finally:
@@ -373,6 +334,8 @@ class Requests(ABC):
                     now,
                     0.0,
                 )
+            if failed is not None:
+                self._ledger.failures.handler_failed(route, failed)
         return outcome, result
 
     @enable_ki_protection
@@ -427,11 +390,3 @@ class Requests(ABC):
             case _:
                 assert isinstance(result, RequestError), "a refusal comes as its exception"
                 return result
-
-
-def lent_by(waiter: InFlight) -> Gate | None:
-    """The gate whose place a message gives up while it waits for a reply, if it does."""
-    if not waiter.path:
-        return None
-    gate = waiter.path[-1]  # the component's own
-    return gate if gate.steps_aside else None

@@ -56,6 +56,7 @@ async def serve(  # noqa: PLR0912, PLR0915  # each coroutine more costs on the h
     """
     route = message.route
     outcome, error = CANCELLED, None
+    failed: Exception | None = None
     result: Any = None
     try:
         with trio.CancelScope(deadline=epoch + message.deadline) as scope:
@@ -97,13 +98,15 @@ async def serve(  # noqa: PLR0912, PLR0915  # each coroutine more costs on the h
         if refusal is not None:
             outcome, error = refusal, failure_of(exception)
         else:
-            outcome, error, outward = ending_of(exception, route, ledger.failures)
+            outcome, error, outward, failed = ending_of(exception)
             if outcome is CANCELLED and error is None and message.has_expired:
                 outcome = Outcome.TIMED_OUT  # at the same instant as a deadline further out
             if outward is not None:
                 raise outward from None
     finally:
         ledger.close(message, outcome, error)
+        if failed is not None:
+            ledger.failures.handler_failed(route, failed)
     return outcome, result
 
 
