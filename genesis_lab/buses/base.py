@@ -101,7 +101,12 @@ class Bus(Requests, Events):
     @property
     def configuration(self) -> Mapping[str, Any]:
         """The settings, as the record shows them."""
-        common = {name: value for name, value in self._common.items() if value is not None}
+        # As text where they are no numbers: a record is saved as JSON.
+        common = {
+            name: value if isinstance(value, int | float) else repr(value)
+            for name, value in self._common.items()
+            if value is not None
+        }
         return {**self._settings(), **common}
 
     @abstractmethod

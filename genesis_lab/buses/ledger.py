@@ -348,7 +348,7 @@ class Ledger:
                 with trio.CancelScope(shield=True):
                     await returning.is_over.wait()
                 if returning.scope.cancel_called:
-                    return
+                    break
                 continue
             scope = trio.CancelScope(shield=True, deadline=_deadline(message))
             self._returning[message] = Returning(scope, trio.Event())
@@ -358,9 +358,12 @@ class Ledger:
                     self.begin_wait(message, gate)
                     await self.park(message, gate)
                 if scope.cancelled_caught:
-                    return
+                    break
             finally:
                 self._returning.pop(message).is_over.set()
+        else:
+            return
+        await trio.lowlevel.checkpoint()  # the handler is cancelled, and must not go on
 
     # --- waits for events -------------------------------------------------------------------------
 

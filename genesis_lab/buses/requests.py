@@ -221,10 +221,10 @@ class Requests(Sending):
         """
         self._unpaused = 0
         clock = self._ledger.failures.clock
-        passes = -1 if clock is None else clock.passes
-        if clock is None or passes == self._passes:
+        if clock is None or clock.passes == self._passes:
             await trio.lowlevel.checkpoint()
-        self._passes = passes
+        if clock is not None:
+            self._passes = clock.passes
 
     # --- while it is served -----------------------------------------------------------------------
 

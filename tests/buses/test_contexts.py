@@ -1,4 +1,4 @@
-"""Context variables: what an event handler sets is its own, what a request's handler sees is kept."""
+"""Context variables: what an event handler sets in one is its own."""
 
 from contextvars import Context, ContextVar
 from decimal import getcontext
