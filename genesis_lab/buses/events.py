@@ -99,7 +99,7 @@ class Events(Sending):
             self._ledger.next_id(), self._ledger, to.route, sent_at, emit, to.mailbox
         )
         emit.subscribers += 1
-        self._ledger.open(delivery)
+        self._ledger.open_delivery(delivery)
         return delivery
 
     def _open_awaited(self, emit: Emit, to: Subscriber) -> Delivery:

@@ -102,7 +102,10 @@ class HybridCoordinator(Bus):
         return (gate,)
 
     def _new_mailbox(self, component: Component, admission: Admission | AdmissionByType) -> Mailbox:
-        return Mailbox(component, admission, inbox_limit=self._capacity, joined_at=self._now())
+        mailbox = Mailbox(component, admission, inbox_limit=self._capacity, joined_at=self._now())
+        if mailbox.inbox.capacity > 1:
+            self._dispatcher.takes_several = True
+        return mailbox
 
     # --- opening and closing ----------------------------------------------------------------------
 
@@ -193,7 +196,7 @@ class HybridCoordinator(Bus):
     async def _post(self, emit: Emit, topic: Topic) -> list[str]:
         """Put the event into each inbox, or on its way there; the subscribers that rejected it."""
         full: list[str] = []
-        dispatcher = self._dispatcher
+        dispatcher, ledger = self._dispatcher, self._ledger
         sent_at = emit.sent_at
         for to in topic.subscribers:
             mailbox = to.mailbox
@@ -201,7 +204,9 @@ class HybridCoordinator(Bus):
                 break
             if not mailbox.is_registered:
                 continue  # it left while the emitter was held up at another one
-            delivery = self._open_delivery(emit, to, sent_at)
+            delivery = Delivery(ledger.next_id(), ledger, to.route, sent_at, emit, mailbox)
+            emit.subscribers += 1
+            ledger.open_delivery(delivery)
             inbox = mailbox.inbox
             if to.link is not None:
                 self._nursery.start_soon(self._carry, delivery, to.link.depart())

@@ -101,15 +101,16 @@ class Ledger:
         if self.is_cut:
             return
         self.in_flight[message.id] = message
-        if message.is_delivery:
-            self.open_deliveries += 1
-            self.announce(message)
 
-    def announce(self, delivery: InFlight) -> None:
-        """Tell the handlers that wait for an event of one on its way to their component."""
-        assert delivery.mailbox is not None, "a delivery has a target"
-        for listener in delivery.mailbox.listeners:
-            _tell(listener, delivery)
+    def open_delivery(self, delivery: Delivery) -> None:
+        """Take a delivery up, and tell the handlers of its target that wait for such an event."""
+        if self.is_cut:
+            return
+        self.in_flight[delivery.id] = delivery
+        self.open_deliveries += 1
+        if delivery.mailbox.listeners:
+            for listener in delivery.mailbox.listeners:
+                _tell(listener, delivery)
 
     def hold(self, sender: InFlight, message: InFlight) -> None:
         """From now on the sender waits for an open message, until it is let go or closed."""
@@ -148,12 +149,13 @@ class Ledger:
                 mailbox.elsewhere.pop(message, None)
             if message.is_delivery:
                 self.open_deliveries -= 1
-                for listener in mailbox.listeners:
-                    listener.settle(message, was_handled=outcome is Outcome.HANDLED)
+                if mailbox.listeners:
+                    for listener in mailbox.listeners:
+                        listener.settle(message, was_handled=outcome is Outcome.HANDLED)
         if self.observer is not None:
             started_at = message.started_at
             served_at = now if started_at == started_at else nan  # noqa: PLR0124
-            if message in self._early:
+            if self._early and message in self._early:
                 self._report_early(self.observer, message, outcome, error, served_at, now)
             else:
                 message.report(self.observer, outcome, error, served_at, now)
