@@ -19,6 +19,8 @@ from genesis_lab.waits import Home, Resource
 if TYPE_CHECKING:
     import trio
 
+    from genesis_lab.scopes import DeadlineScope
+
 NO_CAUSE = -1
 """The cause of a message that no other message led to."""
 
@@ -102,7 +104,7 @@ class InFlight(Visitor):
         """The part of service spent waiting for nested messages and events, so far [s]."""
         self.gone = False
         """Its target was unregistered, or the bus is closing."""
-        self.scope: trio.CancelScope | None = None
+        self.scope: trio.CancelScope | DeadlineScope | None = None
         """What cancels its handler; None while that has not been entered."""
 
     def nest(self, child: "InFlight") -> None:

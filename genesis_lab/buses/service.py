@@ -18,6 +18,7 @@ from genesis_lab.buses.ledger import Ledger
 from genesis_lab.buses.links import Link
 from genesis_lab.buses.unprotected import Handler, call_async, call_plain, run_in
 from genesis_lab.messages import Outcome, Route
+from genesis_lab.scopes import DeadlineScope
 
 CANCELLED = Outcome.CANCELLED  # an enum's member costs a look-up each time it is named
 
@@ -59,7 +60,7 @@ async def serve(  # noqa: PLR0912, PLR0915  # each coroutine more costs on the h
     failed: Exception | None = None
     result: Any = None
     try:
-        with trio.CancelScope(deadline=epoch + message.deadline) as scope:
+        with DeadlineScope(epoch + message.deadline) as scope:
             message.scope = scope
             try:
                 if link is not None:
