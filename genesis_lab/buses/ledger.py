@@ -123,7 +123,9 @@ class Ledger:
             message.parent.unnest(message)
             message.parent = None
 
-    def close(self, message: InFlight, outcome: Outcome, error: Failure | None = None) -> None:
+    def close(  # noqa: PLR0912  # all that may hang on a message's end; most of it mostly does not
+        self, message: InFlight, outcome: Outcome, error: Failure | None = None
+    ) -> None:
         """End a message: its sender knows the outcome, its service is over, its record is written.
 
         An outcome that the sender knew before stays.
