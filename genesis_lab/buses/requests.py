@@ -178,7 +178,9 @@ class Requests(Sending):
         self._unpaused += 1
         if self._unpaused >= _UNPAUSED:
             await self._pause()
-        caller = self._sender()
+        caller = serving.get()
+        if caller is not None:
+            caller = self._sender()
         chain = None if caller is None or caller.ended else caller.chain
         cause = NO_CAUSE if caller is None else caller.id
         mailbox = route.mailbox
@@ -193,8 +195,9 @@ class Requests(Sending):
         outcome: Outcome
         result: Any
         ending: Ending | None = None
-        if route.answers_plainly and are_open(
-            route.path if chain is None else route.nested_path, chain
+        gates = route.path if chain is None else route.nested_path
+        if route.answers_plainly and (
+            gates[0].is_open_to(chain) if len(gates) == 1 else are_open(gates, chain)
         ):
             # The common course of a handler that never waits: nothing else can happen meanwhile.
             sent_at = self._now()
