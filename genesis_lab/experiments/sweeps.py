@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from queue import SimpleQueue
@@ -19,9 +19,10 @@ import pyarrow as pa
 from genesis_lab.buses import ARCHITECTURES
 from genesis_lab.errors import InvalidSetting, LabError
 from genesis_lab.experiments.experiment import Experiment
+from genesis_lab.experiments.fingerprint import Fingerprints, definitions_in
 from genesis_lab.experiments.progress import progress_bar
 from genesis_lab.experiments.sending import Incoming, Outgoing
-from genesis_lab.experiments.storage import Store, code_version, frame_of, row_of
+from genesis_lab.experiments.storage import Store, content_hashes, frame_of, row_of
 from genesis_lab.experiments.trials import Condition, run_trial
 
 T = TypeVar("T")
@@ -141,7 +142,8 @@ def sweep(
     DamagedResult
         A stored trial is not readable.
     InvalidSetting
-        There are no workers; or a trial is to be stored, and its functions are in no file.
+        There are no workers; or a trial is to be stored, and its functions reach something that
+        cannot be hashed.
     """
     files = _Files(store, trials)
     rows = files.finished()
@@ -197,22 +199,33 @@ def trial_paths(store: Store, trials: Iterable[Trial]) -> list[Path]:
     Raises
     ------
     InvalidSetting
-        An experiment's functions are in no file.
+        An experiment's functions reach something that cannot be hashed.
     """
-    return [
-        store.path(
-            trial.experiment.name,
-            trial.condition,
+    # Made for this call: by the next one, other code may be loaded.
+    fingerprints = Fingerprints(aside=[ARCHITECTURES])
+    lab = fingerprints.of(trial=Trial.run, buses=list(definitions_in("genesis_lab.buses")))
+
+    @cache
+    def of_architecture(name: str) -> str:
+        return fingerprints.of(architecture=ARCHITECTURES[name])
+
+    @cache
+    def of_experiment(experiment: Experiment) -> list[str]:
+        code = fingerprints.of(scenario=experiment.scenario, measure=experiment.measure)
+        return [code, *content_hashes(experiment.reads())]
+
+    def path(trial: Trial) -> Path:
+        experiment, condition = trial.experiment, trial.condition
+        depends_on = [lab, of_architecture(condition.architecture), *of_experiment(experiment)]
+        return store.path(
+            experiment.name,
+            condition,
             seed=trial.seed,
-            horizon=trial.experiment.horizon,
-            code=code_version(
-                trial.experiment.scenario,
-                trial.experiment.measure,
-                reads=trial.experiment.reads(),
-            ),
+            horizon=experiment.horizon,
+            depends_on=depends_on,
         )
-        for trial in trials
-    ]
+
+    return list(map(path, trials))
 
 
 def _run(

@@ -3,12 +3,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from importlib import import_module
+from importlib import import_module, reload
 from pathlib import Path
 from typing import Any
 
@@ -152,13 +153,72 @@ def _measured_here(result: TrialResult) -> dict[str, Any]:
     return {"requests": len(result.trace.requests)}
 
 
-def test_function_of_no_file_can_be_run_but_not_stored(tmp_path: Path) -> None:
+def _cell(source: str) -> Any:
+    """What a notebook's cell defines, in no file."""
     scope: dict[str, Any] = {}
-    exec("def measure(result): return {'one': 1}", scope)  # as a notebook's cell does
-    experiment = replace(TINY, measure=scope["measure"])
+    exec(source, scope)
+    return scope["measure"]
+
+
+def test_function_of_a_notebook_is_stored_by_its_code(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    for value in (1, 1, 2):
+        measure = _cell(f"def measure(result): return {{'value': {value}}}")
+        frame = here(trials(1, replace(TINY, measure=measure)), store)
+        assert frame["value"].tolist() == [value]
+    assert len(files(store)) == 2
+
+
+def test_closures_of_one_name_are_trials_of_their_own(tmp_path: Path) -> None:
+    def measuring(value: float) -> Callable[[TrialResult], dict[str, Any]]:
+        def measure(_result: TrialResult) -> dict[str, Any]:
+            return {"value": value}
+
+        return measure
+
+    for value in (0.5, 0.9):
+        frame = here(trials(1, replace(TINY, measure=measuring(value))), tmp_path / "store")
+        assert frame["value"].tolist() == [value]
+
+
+def test_module_that_is_changed_and_loaded_again_makes_trials_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    helper, measuring = tmp_path / "helper_of_measure.py", tmp_path / "measure_with_helper.py"
+    measuring.write_text(
+        "import helper_of_measure\ndef measure(result): return {'value': helper_of_measure.VALUE}"
+    )
+    helper.write_text("VALUE = 1")
+    module = import_module("measure_with_helper")
+    for value in (1, 22):
+        helper.write_text(f"VALUE = {value}")
+        reload(import_module("helper_of_measure"))
+        frame = here(trials(1, replace(TINY, measure=module.measure)), tmp_path / "store")
+        assert frame["value"].tolist() == [value]
+    for value in (333, 4444):
+        measuring.write_text(f"def measure(result): return {{'value': {value}}}")
+        reload(module)
+        frame = here(trials(1, replace(TINY, measure=module.measure)), tmp_path / "store")
+        assert frame["value"].tolist() == [value]
+
+
+def test_trial_that_reaches_what_cannot_be_hashed_can_be_run_but_not_stored(
+    tmp_path: Path,
+) -> None:
+    experiment = replace(TINY, measure=_measures_under_a_lock)
     assert here(trials(1, experiment))["one"].tolist() == [1]
-    with pytest.raises(InvalidSetting, match=r"^function='measure': expected one that is defined"):
+    with pytest.raises(InvalidSetting, match=r"test_sweeps\.LOCK=.* to be no _thread\.lock"):
         here(trials(1, experiment), tmp_path / "store")
+
+
+LOCK = threading.Lock()
+
+
+def _measures_under_a_lock(_result: TrialResult) -> dict[str, Any]:
+    with LOCK:
+        return {"one": 1}
 
 
 def test_measure_may_not_hide_what_every_trial_has() -> None:
