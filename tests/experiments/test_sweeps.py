@@ -221,6 +221,14 @@ def _measures_under_a_lock(_result: TrialResult) -> dict[str, Any]:
         return {"one": 1}
 
 
+@pytest.mark.parametrize("name", ["../../../evil", "/evil", "..", "", "a/b", "a b"])
+def test_name_of_an_experiment_cannot_lead_out_of_the_store(name: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"^name={name!r}: expected a word of letters"):
+        replace(TINY, name=name)
+    with pytest.raises(InvalidSetting, match=f"^name={name!r}: expected a word of letters"):
+        replace(TINY, showcases={name: Condition("hybrid", {})})
+
+
 def test_measure_may_not_hide_what_every_trial_has() -> None:
     experiment = replace(TINY, measure=_measures_a_seed)
     with pytest.raises(TrialFailed, match=r"measure=\['seed'\]: expected names that are none"):
