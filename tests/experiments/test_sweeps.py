@@ -20,7 +20,7 @@ import pytest
 import genesis_lab.experiments
 from genesis_lab.errors import InvalidSetting
 from genesis_lab.experiments.experiment import Experiment
-from genesis_lab.experiments.storage import DamagedResult
+from genesis_lab.experiments.storage import DamagedResult, Store, row_of
 from genesis_lab.experiments.sweeps import InThisProcess, Trial, TrialFailed, plan, processes, sweep
 from genesis_lab.experiments.trials import Condition, TrialResult, run_trial
 from tests.interrupts import interrupt_at, interruptible, lines_of
@@ -227,6 +227,16 @@ def test_name_of_an_experiment_cannot_lead_out_of_the_store(name: str) -> None:
         replace(TINY, name=name)
     with pytest.raises(InvalidSetting, match=f"^name={name!r}: expected a word of letters"):
         replace(TINY, showcases={name: Condition("hybrid", {})})
+
+
+def test_trial_may_be_written_by_many_at_once(tmp_path: Path) -> None:
+    store, path = Store(tmp_path), tmp_path / "experiment=a" / "architecture=b" / "row.parquet"
+    values = {"experiment": "a", "architecture": "b", "seed": 1, "digest": "d"}
+    with ThreadPoolExecutor(8) as pool:
+        for written in [pool.submit(store.write, path, row_of(values)) for _ in range(400)]:
+            written.result()
+    assert store.read(path).to_pylist() == [values]
+    assert [each.name for each in path.parent.iterdir()] == ["row.parquet"]
 
 
 def test_measure_may_not_hide_what_every_trial_has() -> None:
