@@ -10,6 +10,7 @@ what a change may have touched is never taken for new.
 """
 
 import json
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from io import BytesIO
@@ -25,6 +26,7 @@ from genesis_lab.experiments.trials import Condition
 from genesis_lab.files import replace_file
 
 _NAME_LENGTH = 32  # hexadecimal digits: 128 bits
+_STORABLE = "a number below 2^63, a text, a truth value, None, or a list of one kind of them"
 
 
 class DamagedResult(LabError):
@@ -46,6 +48,18 @@ def content_hashes(files: Iterable[Path]) -> list[str]:
 
 def _hash(content: object) -> str:
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:_NAME_LENGTH]
+
+
+class NotStorable(LabError, TypeError):
+    """A measured value that no file of results can hold."""
+
+    def __init__(self, column: str, value: str) -> None:
+        super().__init__(column, value)
+        self.column = column
+        self.value = value
+
+    def __str__(self) -> str:
+        return f"column {self.column} holds {self.value}: expected {_STORABLE}"
 
 
 class Store:
@@ -109,6 +123,28 @@ class Store:
             name, _, value = part.partition("=")
             row = row.add_column(position, name, pa.array([value]))
         return row
+
+
+def check_storable(values: Mapping[str, Any]) -> None:
+    """Check that a trial's values can be a row.
+
+    Raises
+    ------
+    NotStorable
+        One of them cannot; the error names its column.
+    """
+    for column, value in values.items():
+        if not (isinstance(column, str) and _is_storable(value)):
+            raise NotStorable(reprlib.repr(column), reprlib.repr(value))
+
+
+def _is_storable(value: object) -> bool:
+    try:
+        kind = pa.array([value]).type
+    except Exception:  # noqa: BLE001 - pyarrow's own errors, and those of foreign values
+        return False
+    # Parquet has no structure without fields.
+    return not (pa.types.is_struct(kind) and kind.num_fields == 0)
 
 
 def row_of(values: Mapping[str, Any]) -> pa.Table:

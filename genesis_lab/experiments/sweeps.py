@@ -22,7 +22,13 @@ from genesis_lab.experiments.experiment import Experiment
 from genesis_lab.experiments.fingerprint import Fingerprints, definitions_in
 from genesis_lab.experiments.progress import progress_bar
 from genesis_lab.experiments.sending import Incoming, Outgoing
-from genesis_lab.experiments.storage import Store, content_hashes, frame_of, row_of
+from genesis_lab.experiments.storage import (
+    Store,
+    check_storable,
+    content_hashes,
+    frame_of,
+    row_of,
+)
 from genesis_lab.experiments.trials import Condition, run_trial
 
 T = TypeVar("T")
@@ -67,7 +73,9 @@ class Trial:
         if twice := known.keys() & measured.keys():
             expected = "names that are none of its parameters, nor of the columns of every trial"
             raise InvalidSetting("measure", sorted(twice), expected)
-        return known | dict(measured)
+        values = known | dict(measured)
+        check_storable(values)
+        return values
 
     def __str__(self) -> str:
         settings = " ".join(f"{name}={value}" for name, value in self.condition.parameters.items())
@@ -138,7 +146,8 @@ def sweep(
     Raises
     ------
     TrialFailed
-        A trial raised, or a worker cannot import the factory of its architecture.
+        A trial raised, or measured what cannot be stored, or a worker cannot import the factory of
+        its architecture.
     DamagedResult
         A stored trial is not readable.
     InvalidSetting

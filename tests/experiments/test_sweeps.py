@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from importlib import import_module, reload
 from pathlib import Path
 from typing import Any
@@ -344,6 +345,21 @@ def test_sweep_that_is_killed_or_interrupted_goes_on_where_it_was(
     frame = here(trials(12, log=str(log), takes=0.15), store)
     assert frame["seed"].tolist() == list(range(12))
     assert lines(log) == before + 12 - stored
+
+
+@pytest.mark.parametrize("executor", [InThisProcess, None])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1j, "1j"), (2**70, "1180591620717411303424"), ([1, "a"], r"\[1, 'a'\]"), ({}, "{}")],
+)
+def test_value_that_cannot_be_stored_is_named_with_its_trial_and_column(
+    executor: Callable[[], Executor] | None, value: object, shown: str
+) -> None:
+    experiment = replace(TINY, measure=partial(tiny.measure_as, value))
+    with pytest.raises(
+        TrialFailed, match=f"^tiny on hybrid, .* seed=0: NotStorable: column 'odd' holds {shown}: "
+    ):
+        sweep(trials(1, experiment), executor=executor() if executor else None)
 
 
 def test_interrupt_at_any_line_loses_no_trial_that_was_finished(tmp_path: Path) -> None:

@@ -41,6 +41,10 @@ def measure(result: TrialResult) -> Mapping[str, Any]:
     return {"latency": float(requests["finished_at"].iloc[0]), "each": [1.0, 2.0]}
 
 
+def measure_as(value: object, _result: TrialResult) -> Mapping[str, Any]:
+    return {"odd": value}
+
+
 def conditions(_quick: bool) -> Sequence[Condition]:
     return [Condition(name, {"mean": 0.1}) for name in ARCHITECTURES]
 
