@@ -22,11 +22,19 @@ import genesis_lab.experiments
 from genesis_lab.errors import InvalidSetting
 from genesis_lab.experiments.experiment import Experiment
 from genesis_lab.experiments.storage import DamagedResult, Store, row_of
-from genesis_lab.experiments.sweeps import InThisProcess, Trial, TrialFailed, plan, processes, sweep
+from genesis_lab.experiments.sweeps import (
+    InThisProcess,
+    Trial,
+    TrialFailed,
+    UnfinishedTrials,
+    plan,
+    processes,
+    sweep,
+)
 from genesis_lab.experiments.trials import Condition, TrialResult, run_trial
 from tests.interrupts import interrupt_at, interruptible, lines_of
 
-OURS = str(Path(genesis_lab.experiments.__file__).parent)
+OURS = Path(genesis_lab.experiments.__file__).parent
 
 # Workers find it by this name, whatever `tests` is elsewhere on their path.
 HERE = str(Path(__file__).parent)
@@ -338,13 +346,106 @@ def test_sweep_that_is_killed_or_interrupted_goes_on_where_it_was(
     stored = len(files(store))
     assert 3 <= stored < 12
     before = _lines_when_quiet(log)
-    if how == signal.SIGINT:
-        assert before == stored  # what was being run was finished and kept
-    else:
-        assert before <= stored + 3  # what was at the workers, or on its way to them
+    assert before <= stored + 3  # what was at the workers, or on its way to the store
     frame = here(trials(12, log=str(log), takes=0.15), store)
     assert frame["seed"].tolist() == list(range(12))
     assert lines(log) == before + 12 - stored
+
+
+HANGING = """
+import sys
+sys.path.append({here!r})
+from genesis_lab.experiments.sweeps import sweep
+from tiny_experiment import trials
+
+if __name__ == "__main__":
+    hanging = trials(1, log={log!r}, takes=3600.0)
+    sweep([*hanging, *trials(3, log={log!r})], store={store!r}, workers=2)
+"""
+
+
+def test_one_interrupt_ends_a_sweep_whose_trial_hangs_and_keeps_the_others(
+    tmp_path: Path, log: Path
+) -> None:
+    store, script = tmp_path / "store", tmp_path / "script.py"
+    script.write_text(HANGING.format(here=HERE, log=str(log), store=str(store)))
+    with (
+        interruptible(),
+        subprocess.Popen(
+            [sys.executable, script], start_new_session=True, stderr=subprocess.PIPE
+        ) as run,
+    ):
+        while len(files(store)) < 3 or lines(log) < 4:
+            assert run.poll() is None, run.communicate()[1]
+            time.sleep(0.01)
+        os.killpg(run.pid, signal.SIGINT)
+        _, errors = run.communicate(timeout=300)  # it does not hang for the hour
+    assert b"KeyboardInterrupt" in errors
+    assert len(files(store)) == 3
+    _wait_until_gone(run.pid)
+
+
+def _wait_until_gone(group: int) -> None:
+    """Until no process of the group is left; what serves the workers ends a little after them."""
+    with suppress(ProcessLookupError):
+        for _ in range(600):
+            os.killpg(group, 0)
+            time.sleep(0.1)
+        pytest.fail("there are processes left")
+
+
+def test_trial_that_hangs_is_named_and_the_others_are_finished(tmp_path: Path, log: Path) -> None:
+    store, fine = tmp_path / "store", trials(3, log=str(log))
+    hangs = trials(1, log=str(log), takes=3600.0)
+    with pytest.raises(UnfinishedTrials) as caught:
+        sweep([*hangs, *fine], store=store, workers=2, trial_timeout=4.0)
+    assert str(caught.value) == (
+        "1 of the trials did not return in time: "
+        f"tiny on hybrid, mean=0.1 log={log} takes=3600.0 seed=0"
+    )
+    assert len(files(store)) == 3
+    here(fine, store)
+    assert lines(log) == 4
+
+
+def test_trial_that_ends_its_process_is_tried_again_alone_and_then_named(
+    tmp_path: Path, log: Path
+) -> None:
+    store, fine = tmp_path / "store", trials(3)
+    dies = trials(1, log=str(log), dies=9)
+    with pytest.raises(UnfinishedTrials) as caught:
+        sweep([*dies, *fine], store=store, workers=2)
+    assert str(caught.value) == (
+        "1 of the trials ended their process, alone as well: "
+        f"tiny on hybrid, mean=0.1 log={log} dies=9 seed=0"
+    )
+    assert lines(log) == 2
+    assert len(files(store)) == 3
+
+
+def test_trial_whose_process_is_killed_once_is_finished_at_the_second_try(
+    log: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING", logger="genesis_lab.experiments")
+    frame = sweep([*trials(1, log=str(log), dies=1), *trials(3)], workers=2)["tiny"]
+    assert frame["seed"].tolist() == [0, 0, 1, 2]
+    assert lines(log) == 2
+    [warning] = caplog.records
+    assert warning.getMessage() == (
+        f"tiny on hybrid, mean=0.1 log={log} dies=1 seed=0: "
+        "its process ended with exit code -9 (below 0: a signal)"
+    )
+
+
+@pytest.mark.parametrize("timeout", [0, -1.0, math.inf, math.nan, "soon"])
+def test_timeout_of_a_trial_is_seconds(timeout: Any) -> None:
+    with pytest.raises(InvalidSetting, match=r"^trial_timeout=.*: expected seconds > 0, or None$"):
+        sweep(trials(1), trial_timeout=timeout)
+
+
+def test_timeout_of_a_trial_takes_processes_that_can_be_ended() -> None:
+    with pytest.raises(InvalidSetting, match=r"^trial_timeout=1\.0: expected None with an execu"):
+        sweep(trials(1), executor=InThisProcess(), trial_timeout=1.0)
 
 
 @pytest.mark.parametrize("executor", [InThisProcess, None])
@@ -370,7 +471,12 @@ def test_interrupt_at_any_line_loses_no_trial_that_was_finished(tmp_path: Path) 
             sweep(trials(2, log=str(log)), store=store, executor=pool)
         return lines(log), len(files(store))
 
-    lines_reached = lines_of(OURS, lambda: run("whole"))
+    # What is done before a trial is begun can lose none: it need not be interrupted line by line.
+    lines_reached = [
+        line
+        for name in ("sweeps.py", "storage.py")
+        for line in lines_of(str(OURS / name), partial(run, name))
+    ]
     assert len(lines_reached) > 50
     lost = []
     with interruptible():
