@@ -433,12 +433,19 @@ def test_plain_file_gives_back_exactly_what_was_written(
 # ------------------------------------------------------------------------- whatever the format
 
 
-def test_trade_from_the_past_keeps_its_place_and_takes_the_latest_time(write: Write) -> None:
-    path = write(HEADER, "10,A,1,1", "12,A,2,1", "11,A,3,1", "11.5,A,4,1", "12,A,5,1", "13,A,6,1")
+def test_trades_that_are_out_of_order_are_sorted_and_counted(write: Write) -> None:
+    path = write(HEADER, "10,A,1,1", "12,A,2,1", "11,A,3,1", "11.5,A,4,1", "12,B,5,1", "9,A,6,1")
     ticks = read_ticks(path)
-    assert ticks.frame["time"].tolist() == [0.0, 2.0, 2.0, 2.0, 2.0, 3.0]
-    assert prices(ticks) == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
-    assert (ticks.report.backwards, ticks.report.first_backwards_line) == (2, 4)
+    assert ticks.started_at_ns == 9 * 10**9
+    assert ticks.frame["time"].tolist() == [0.0, 1.0, 2.0, 2.5, 3.0, 3.0]
+    assert prices(ticks) == [6.0, 1.0, 3.0, 4.0, 2.0, 5.0]
+    assert symbols(ticks) == ["A", "A", "A", "A", "A", "B"]
+    assert (ticks.report.backwards, ticks.report.first_backwards_line) == (3, 4)
+
+
+def test_file_that_runs_backwards_is_not_replayed_in_no_time(write: Write) -> None:
+    ticks = read_ticks(write(HEADER, *(f"{second},A,1,1" for second in range(100, 0, -1))))
+    assert ticks.frame["time"].tolist() == [float(second) for second in range(100)]
 
 
 @pytest.mark.parametrize(

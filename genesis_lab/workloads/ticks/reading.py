@@ -77,7 +77,7 @@ class NoTrades(LabError):
 def read_ticks(
     path: str | os.PathLike[str], *, format: TickFormat | None = None, progress: bool = True
 ) -> Ticks:
-    """Return the trades in a file.
+    """Return the trades in a file, in the order of their times.
 
     Parameters
     ----------
@@ -254,8 +254,8 @@ class _Account:
     def ticks(self, path: Path, format: TickFormat) -> Ticks:
         kept = ~self._repeated()
         ns = np.asarray(self._ns, dtype=np.int64)[kept]
-        latest = np.maximum.accumulate(ns)
-        late = np.flatnonzero(ns < latest)
+        late = np.flatnonzero(ns < np.maximum.accumulate(ns))
+        order = np.argsort(ns, kind="stable")
         number, reason = self._first_bad or (None, None)
         report = ReadReport(
             lines=self._lines,
@@ -276,16 +276,16 @@ class _Account:
             frame=pd.DataFrame(
                 {
                     # Subtracted as integers: the difference is exact, and so is its quotient.
-                    "time": (latest - ns[0]) / NS_PER_SECOND,
+                    "time": (ns[order] - ns.min()) / NS_PER_SECOND,
                     "symbol": pd.Categorical.from_codes(
-                        np.asarray(self._symbols, dtype=np.int64)[kept],
+                        np.asarray(self._symbols, dtype=np.int64)[kept][order],
                         categories=pd.Index(list(self._codes)),
                     ),
-                    "price": np.asarray(self._prices)[kept],
-                    "quantity": np.asarray(self._quantities)[kept],
+                    "price": np.asarray(self._prices)[kept][order],
+                    "quantity": np.asarray(self._quantities)[kept][order],
                 }
             ),
-            started_at_ns=int(ns[0]),
+            started_at_ns=int(ns.min()),
             report=report,
             source=path.name,
         )
