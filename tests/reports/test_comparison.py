@@ -17,7 +17,7 @@ import pytest
 from genesis_lab import Trace
 from genesis_lab.cli import main
 from genesis_lab.errors import InvalidSetting
-from genesis_lab.experiments import load_experiment
+from genesis_lab.experiments import EXPERIMENTS, load_experiment
 from genesis_lab.experiments.claims import CLAIMS, Judgement, Verdict
 from genesis_lab.experiments.storage import DamagedResult
 from genesis_lab.experiments.sweeps import UnfinishedTrials
@@ -27,6 +27,7 @@ from genesis_lab.reports.folder import NoResults
 from genesis_lab.reports.report import Report
 
 EXPERIMENT = "circular"
+EACH = " or ".join(map(repr, EXPERIMENTS))
 COMMAND = Path(sys.executable).with_name("genesis-lab")
 
 
@@ -232,6 +233,8 @@ def _verdict(claim: str, judgement: Judgement) -> Verdict:
     ("arguments", "code", "message"),
     [
         (["nonsense"], 1, "experiment='nonsense': expected 'circular' or "),
+        (["circulra"], 1, f"experiment='circulra': expected {EACH}; did you mean 'circular'?"),
+        (["--quik"], 2, "No such option: --quik (Possible options: --quick)"),
         (["circular", "--replicates", "0"], 1, "replicates=0: expected a whole number >= 1"),
         (["circular", "--workers", "0"], 1, "workers=0: expected a whole number >= 1"),
         (["circular", "--seed", "-1"], 1, "seed=-1: expected a whole number >= 0"),
