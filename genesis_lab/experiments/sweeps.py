@@ -27,7 +27,7 @@ from genesis_lab.experiments.storage import (
     frame_of,
     row_of,
 )
-from genesis_lab.experiments.trials import Condition, run_trial
+from genesis_lab.experiments.trials import Condition, Scenario, TrialResult, run_trial
 from genesis_lab.experiments.workers import CallTimedOut, WorkerDied, Workers
 
 log = logging.getLogger("genesis_lab.experiments")
@@ -44,6 +44,16 @@ class TrialFailed(LabError):
 
     def __str__(self) -> str:
         return f"{self.trial}: {self.error}"
+
+
+class OtherCode(LabError):
+    """A worker has loaded other code than the process that sweeps: a file has changed since."""
+
+    def __str__(self) -> str:
+        return (
+            "its process has loaded other code than this one, as a file has changed since: "
+            "restart, or load the changed module again"
+        )
 
 
 class UnfinishedTrials(LabError):
@@ -172,7 +182,7 @@ def sweep(
     ------
     TrialFailed
         A trial raised, or measured what cannot be stored, or a worker cannot import the factory of
-        its architecture.
+        its architecture, or has loaded other code than this process.
     UnfinishedTrials
         Trials hung or ended their process; all others are finished. A trial whose process dies is
         run again after the others, and alone: what killed it may have been its neighbours.
@@ -196,7 +206,7 @@ def sweep(
 
         if missing:
             with _own_or_given(executor, workers) as pool:
-                _run(trials, missing, pool, trial_timeout, keep)
+                _run(trials, files.places, missing, pool, trial_timeout, keep)
     return _frames(trials, rows)
 
 
@@ -218,19 +228,19 @@ class _Files:
 
     def __init__(self, store: Path | str | None, trials: Sequence[Trial]) -> None:
         self._store = None if store is None else Store(Path(store))
-        self._paths = [] if self._store is None else trial_paths(self._store, trials)
+        self.places = [] if self._store is None else trial_paths(self._store, trials)
 
     def finished(self) -> dict[int, pa.Table]:
         """The rows that are stored, by the trial's number."""
         if self._store is None:
             return {}
-        stored = ((number, path) for number, path in enumerate(self._paths) if path.is_file())
+        stored = ((number, path) for number, path in enumerate(self.places) if path.is_file())
         return {number: self._store.read(path) for number, path in stored}
 
     def keep(self, number: int, row: pa.Table) -> None:
         """Store a row."""
         if self._store is not None:
-            self._store.write(self._paths[number], row)
+            self._store.write(self.places[number], row)
 
 
 def trial_paths(store: Store, trials: Iterable[Trial]) -> list[Path]:
@@ -242,30 +252,46 @@ def trial_paths(store: Store, trials: Iterable[Trial]) -> list[Path]:
         An experiment's functions reach something that cannot be hashed.
     """
     # Made for this call: by the next one, other code may be loaded.
-    fingerprints = Fingerprints(aside=[ARCHITECTURES])
-    lab = fingerprints.of(trial=Trial.run, buses=list(definitions_in("genesis_lab.buses")))
+    return list(map(_Places(store).of, trials))
 
-    @cache
-    def of_architecture(name: str) -> str:
-        return fingerprints.of(architecture=ARCHITECTURES[name])
 
-    @cache
-    def of_experiment(experiment: Experiment) -> list[str]:
-        code = fingerprints.of(scenario=experiment.scenario, measure=experiment.measure)
-        return [code, *content_hashes(experiment.reads())]
+class _Places:
+    """Where trials are stored, by the code that is loaded when it is made."""
 
-    def path(trial: Trial) -> Path:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._fingerprints = Fingerprints(aside=[ARCHITECTURES])
+        self._lab = self._fingerprints.of(
+            trial=Trial.run, buses=list(definitions_in("genesis_lab.buses"))
+        )
+        self._of_architecture = cache(self._fingerprint_of_architecture)
+        self._of_experiment = cache(self._fingerprints_of_experiment)
+
+    def of(self, trial: Trial) -> Path:
         experiment, condition = trial.experiment, trial.condition
-        depends_on = [lab, of_architecture(condition.architecture), *of_experiment(experiment)]
-        return store.path(
+        return self._store.path(
             experiment.name,
             condition,
             seed=trial.seed,
             horizon=experiment.horizon,
-            depends_on=depends_on,
+            depends_on=[
+                self._lab,
+                self._of_architecture(condition.architecture),
+                *self._of_experiment(experiment.scenario, experiment.measure, experiment.reads),
+            ],
         )
 
-    return list(map(path, trials))
+    def _fingerprint_of_architecture(self, name: str) -> str:
+        return self._fingerprints.of(architecture=ARCHITECTURES[name])
+
+    def _fingerprints_of_experiment(
+        self,
+        scenario: Callable[..., Scenario],
+        measure: Callable[[TrialResult], Mapping[str, Any]],
+        reads: Callable[[], Sequence[Path]],
+    ) -> list[str]:
+        code = self._fingerprints.of(scenario=scenario, measure=measure)
+        return [code, *content_hashes(reads())]
 
 
 def check_timeout(timeout: float | None, executor: Executor | None = None) -> None:
@@ -287,13 +313,14 @@ def check_timeout(timeout: float | None, executor: Executor | None = None) -> No
 
 def _run(
     trials: Sequence[Trial],
+    places: Sequence[Path],
     missing: Sequence[int],
     pool: Executor,
     timeout: float | None,
     keep: Callable[[int, Mapping[str, Any]], None],
 ) -> None:
     """Run the missing trials, and have each of them kept as soon as it is finished."""
-    batch = _Batch(trials, pool, timeout, keep)
+    batch = _Batch(trials, places, pool, timeout, keep)
     batch.run(missing)
     suspects, batch.died = batch.died, []
     for number in suspects:
@@ -311,11 +338,13 @@ class _Batch:
     def __init__(
         self,
         trials: Sequence[Trial],
+        places: Sequence[Path],
         pool: Executor,
         timeout: float | None,
         keep: Callable[[int, Mapping[str, Any]], None],
     ) -> None:
         self._trials = trials
+        self._places = places
         self._pool = pool
         self._timeout = timeout
         self._keep = keep
@@ -328,7 +357,7 @@ class _Batch:
         """Run trials, and keep each as soon as it is finished."""
         try:
             for number in numbers:
-                self._not_kept[number] = self._submit(self._trials[number])
+                self._not_kept[number] = self._submit(number)
                 self._not_kept[number].add_done_callback(partial(_put, self._finished, number))
                 # Some executors are done at once: each trial is kept before the next one is run.
                 while not self._finished.empty():
@@ -339,10 +368,12 @@ class _Batch:
             self._give_up(at_once=not isinstance(error, Exception))
             raise
 
-    def _submit(self, trial: Trial) -> "Future[dict[str, Any]]":
+    def _submit(self, number: int) -> "Future[dict[str, Any]]":
+        trial = self._trials[number]
         sent = Outgoing(ARCHITECTURES[trial.condition.architecture])
         if isinstance(self._pool, Workers):
-            return self._pool.submit_within(self._timeout, _run_there, trial, sent)
+            place = self._places[number] if self._places else None
+            return self._pool.submit_within(self._timeout, _run_there, trial, sent, place)
         return self._pool.submit(_run_there, trial, sent)
 
     def _keep_next(self) -> None:
@@ -372,10 +403,26 @@ class _Batch:
                 self._keep(number, future.result())
 
 
-def _run_there(trial: Trial, architecture: Outgoing | Incoming) -> dict[str, Any]:
-    """Run a trial in whichever process this is."""
+def _run_there(
+    trial: Trial, architecture: Outgoing | Incoming, place: Path | None = None
+) -> dict[str, Any]:
+    """Run a trial in whichever process this is; if it is to be stored, by the code it is named by.
+
+    Raises
+    ------
+    OtherCode
+        This process has loaded other code than the one that sweeps.
+    """
     architecture.register()
+    if place is not None and _places_here().of(trial).name != place.name:
+        raise OtherCode
     return trial.run()
+
+
+@cache
+def _places_here() -> _Places:
+    """As a worker has them, which loads nothing again."""
+    return _Places(Store(Path()))
 
 
 def _put(finished: "SimpleQueue[int]", number: int, _future: "Future[dict[str, Any]]") -> None:

@@ -213,6 +213,25 @@ def test_module_that_is_changed_and_loaded_again_makes_trials_run_again(
         assert frame["value"].tolist() == [value]
 
 
+def test_file_that_changed_since_it_was_loaded_gives_no_results_under_the_old_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    file, store = tmp_path / "measure_that_changes.py", tmp_path / "store"
+    file.write_text("def measure(result): return {'value': 1}")
+    module = import_module("measure_that_changes")
+    experiment = replace(TINY, measure=module.measure)
+    assert sweep(trials(1, experiment), store=store, workers=1)["tiny"]["value"].tolist() == [1]
+    file.write_text("def measure(result): return {'value': 22}")
+    with pytest.raises(TrialFailed, match=r"OtherCode: its process has loaded other code than"):
+        sweep(trials(2, experiment), store=store, workers=1)
+    assert len(files(store)) == 1
+    reload(module)
+    experiment = replace(TINY, measure=module.measure)
+    assert sweep(trials(1, experiment), store=store, workers=1)["tiny"]["value"].tolist() == [22]
+
+
 def test_trial_that_reaches_what_cannot_be_hashed_can_be_run_but_not_stored(
     tmp_path: Path,
 ) -> None:
