@@ -2,12 +2,16 @@ from .buses import (
     ARCHITECTURES,
     Architecture,
     Bus,
+    DedicatedQueueBus,
+    DesignAsWritten,
     HybridCoordinator,
+    LayeredBus,
     SynchronousBus,
     add_architecture,
 )
 from .components import CALL_CHAIN, RE_ENTRANT, SERIAL, Admission, Component, pool
 from .errors import (
+    CircularDependency,
     DeadlockDetected,
     HandlerFailed,
     InboxFull,
@@ -50,6 +54,9 @@ __all__ = [
     "RE_ENTRANT",
     "pool",
     "HybridCoordinator",
+    "LayeredBus",
+    "DesignAsWritten",
+    "DedicatedQueueBus",
     "SynchronousBus",
     "Bus",
     "ARCHITECTURES",
@@ -69,6 +76,7 @@ __all__ = [
     "RequestTimedOut",
     "HandlerFailed",
     "DeadlockDetected",
+    "CircularDependency",
     "RequestRejected",
     "InboxFull",
 ]

@@ -46,7 +46,7 @@ from genesis_lab.errors import (
     OutsideHandler,
     check_text,
 )
-from genesis_lab.messages import BrokenBy, Route
+from genesis_lab.messages import BrokenBy, Outcome, Route
 from genesis_lab.observers import BusDescription, Observer
 
 log = logging.getLogger("genesis_lab.bus")
@@ -475,14 +475,17 @@ class Bus(Requests):
 
     async def _handle_here(
         self, delivery: Delivery, to: Subscriber, *, path: Path | None = None
-    ) -> None:
-        """Handle a delivery in this task, unless its subscriber has gone meanwhile."""
+    ) -> tuple[Outcome, Any]:
+        """Handle a delivery in this task, unless its subscriber has gone meanwhile.
+
+        The outcome, and the exception of a handler that failed.
+        """
         if delivery.gone:
             gates.leave(delivery)
             self._ledger.close(delivery, delivery.abandoned)
-            return
+            return delivery.abandoned, None
         mailbox = delivery.mailbox
-        await serve(
+        return await serve(
             self._ledger,
             delivery,
             mailbox.component.on_event,

@@ -140,7 +140,7 @@ class Ledger:
         message.finished_at = self.now()
         parent = message.parent
         self.let_go(message)
-        if self.waits.standing and parent is not None:
+        if self.waits.standing and parent is not None and not self.is_cut:
             self.waits.freed(parent, "timed_out" if outcome is Outcome.TIMED_OUT else "cancelled")
 
     def cut(self) -> None:

@@ -63,7 +63,7 @@ async def serve(  # noqa: PLR0912, PLR0915  # each coroutine more costs on the h
                 if link is not None:
                     await link.travel()
                     message.arrived_at = ledger.now()
-                else:
+                elif message.arrived_at != message.arrived_at:  # it is NaN: not queued elsewhere
                     message.arrived_at = message.sent_at
                 for gate in message.path if path is None else path:
                     if not gate.enter(message):
