@@ -18,8 +18,8 @@ from genesis_lab.buses import gates
 from genesis_lab.buses.base import Bus
 from genesis_lab.buses.checks import seconds_of
 from genesis_lab.buses.directory import RequestRoute, Timeouts
-from genesis_lab.buses.gates import Gate, Path
-from genesis_lab.buses.inflight import Delivery, Emit, InFlight, Request
+from genesis_lab.buses.gates import Gate, Path, Visitor
+from genesis_lab.buses.inflight import Delivery, Emit, Request
 from genesis_lab.buses.links import Latency, Link, Transit
 from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.buses.service import serve
@@ -74,7 +74,7 @@ class DedicatedQueueBus(Bus):
         super().__init__(
             observer=observer, latency=latency, timeouts=timeouts, includes_emitter=False
         )
-        self._services: dict[InFlight, Service] = {}
+        self._services: dict[Visitor, Service] = {}
         """Those on their way, in a queue or at a worker."""
 
     def _settings(self) -> Mapping[str, Any]:
@@ -93,6 +93,11 @@ class DedicatedQueueBus(Bus):
         for mailbox in self._directory.mailboxes.values():
             self._empty(mailbox)
 
+    def _close(self) -> None:
+        for service in self._services.values():  # of senders outside the bus that is cancelled
+            service.over.set()
+        super()._close()
+
     def unregister(self, component_id: str) -> None:
         """Take a component off the bus, as on any bus; its queue is emptied."""
         mailbox = self._directory.mailbox(component_id)
@@ -102,9 +107,10 @@ class DedicatedQueueBus(Bus):
     def _empty(self, mailbox: Mailbox) -> None:
         """End what is queued; what is being served was told to stop before."""
         for message in [*mailbox.gate.queue]:
-            assert isinstance(message, InFlight), "only messages queue"
             mailbox.gate.withdraw(message)
-            self._abandon(self._services[message])
+            service = self._services[message]
+            self._drop(service.message)
+            self._end(service)
 
     # --- requests ---------------------------------------------------------------------------------
 
@@ -203,7 +209,9 @@ class DedicatedQueueBus(Bus):
             try:
                 await transit.arrive()
             except BaseException:
-                self._abandon(service)
+                self._drop(message)
+                if message.gone:
+                    self._end(service)
                 raise
             message.scope = None
             message.arrived_at = self._now()
@@ -240,20 +248,23 @@ class DedicatedQueueBus(Bus):
                     reply_link=service.reply_link,
                     path=(),
                 )
-        finally:
-            if message.ended:
-                self._end(service)
-            else:
-                self._abandon(service)
-
-    def _abandon(self, service: "Service") -> None:
-        """End a message that is not served: its target has gone, or its bus is cancelled."""
-        message = service.message
-        gates.leave(message)
-        self._ledger.close(message, message.abandoned if message.gone else Outcome.CANCELLED)
+        except BaseException:
+            # An interrupt, or the whole bus is cancelled. Who waits for the reply inside the bus is
+            # cancelled, too, and must not take its absence for an answer first.
+            if not message.ended:
+                self._drop(message)
+            raise
+        if not message.ended:
+            self._drop(message)
         self._end(service)
 
+    def _drop(self, message: Request | Delivery) -> None:
+        """Close a message that is not served: its target has gone, or its bus is cancelled."""
+        gates.leave(message)
+        self._ledger.close(message, message.abandoned if message.gone else Outcome.CANCELLED)
+
     def _end(self, service: "Service") -> None:
+        """Let the sender know how its message ended."""
         del self._services[service.message]
         service.over.set()
 
