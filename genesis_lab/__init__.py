@@ -9,7 +9,7 @@ The layers, from the bottom up; each imports only from those before it:
 - `streams`: random draws, one independent stream per purpose, all from the run's seed.
 - `waits`: the wait-for graph, which finds each deadlock at the instant it forms.
 - `buses`: what carries requests and events; one file per architecture.
-- `resilience`: retry and circuit breaker, which may stand before requests.
+- `resilience`: retry and circuit breaker, which may stand before requests; a table of timeouts.
 - `recording`: from what a bus reports to pandas frames, to files and back.
 - `workloads`: components and traffic, from scripts to a trading day.
 - `analysis`: from frames to frames: latency, intervals, deadlocks, queueing theory.

@@ -8,14 +8,26 @@ from .buses import (
     LayeredBus,
     SynchronousBus,
     add_architecture,
+    work,
 )
-from .components import CALL_CHAIN, RE_ENTRANT, SERIAL, Admission, Component, pool
+from .components import (
+    CALL_CHAIN,
+    INTERLEAVED,
+    RE_ENTRANT,
+    SERIAL,
+    Admission,
+    AdmissionByType,
+    Component,
+    pool,
+)
 from .errors import (
     CircularDependency,
     DeadlockDetected,
+    EventTimedOut,
     HandlerFailed,
     InboxFull,
     LabError,
+    QueueFull,
     RequestError,
     RequestRejected,
     RequestTimedOut,
@@ -28,7 +40,7 @@ from .laboratory.explorer import explorer
 from .messages import Deadlock, Outcome
 from .observers import Observer
 from .recording import Recorder, Trace
-from .resilience import CircuitBreaker, Retry
+from .resilience import CircuitBreaker, Retry, Timeouts
 from .schedules import Fifo, Recorded, Replay, Schedule, Seeded
 from .virtual_time import RunResult, run, sleep
 
@@ -37,6 +49,7 @@ __version__: str
 __all__ = [
     "run",
     "sleep",
+    "work",
     "live",
     "dashboard",
     "explorer",
@@ -51,8 +64,10 @@ __all__ = [
     "Admission",
     "SERIAL",
     "CALL_CHAIN",
+    "INTERLEAVED",
     "RE_ENTRANT",
     "pool",
+    "AdmissionByType",
     "HybridCoordinator",
     "LayeredBus",
     "DesignAsWritten",
@@ -66,6 +81,7 @@ __all__ = [
     "Trace",
     "Retry",
     "CircuitBreaker",
+    "Timeouts",
     "Outcome",
     "Deadlock",
     "Observer",
@@ -78,5 +94,7 @@ __all__ = [
     "DeadlockDetected",
     "CircularDependency",
     "RequestRejected",
+    "QueueFull",
     "InboxFull",
+    "EventTimedOut",
 ]

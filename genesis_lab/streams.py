@@ -114,8 +114,8 @@ class Draws:
     sample
         How to draw many at once.
     *purpose
-        As in `random_stream`. Two `Draws` of one purpose draw independently of each other; the one that
-        begins first has the first stream.
+        As in `random_stream`. Two `Draws` of one purpose draw independently of each other; the one
+        that begins first has the first stream.
     """
 
     def __init__(self, sample: Sample, *purpose: str | int) -> None:

@@ -94,7 +94,7 @@ class RunResult(Generic[T]):
         return f", {self.failures} handler failures, the first: {self.first_failure}"
 
     def _reasons(self) -> list[str]:
-        """The beginning of the explanation; a horizon needs none, whoever set it knows."""
+        """The beginning of the explanation; a horizon was set on purpose and needs none."""
         if self.ended == "horizon":
             return []
         left_out = len(self.explanation) - _LINES_SHOWN
@@ -133,7 +133,8 @@ def run(
         `raise`: the run is cut, and raises the failure.
     livelock_after
         How many scheduler passes the tasks may make at one instant of virtual time. When they want
-        another, the run is cut as `livelock`. A pass runs each ready task once.
+        another, the run is cut as `livelock`. A pass runs each ready task once; a subscriber that
+        handles a burst of events in no time needs a pass for each.
 
     Raises
     ------
@@ -339,7 +340,7 @@ class LabClock(trio.abc.Clock):
             self._cut("failed")
 
     def _cut(self, ended: Ended | Literal["failed"]) -> None:
-        """End the run here: whoever keeps records hears of it before the tasks are cancelled."""
+        """End the run here; what keeps records hears of it before the tasks are cancelled."""
         self.ended = ended
         self.ended_at = self.elapsed()
         self.explanation = tuple(
@@ -365,7 +366,7 @@ class VirtualClock(LabClock):
         self._sleepers: list[tuple[float, int, _Sleeper]] = []
         self._order = count()
         self._passes_before = 0  # the present instant
-        self._has_refused = False
+        self._rounds = 0  # of stopping tasks that go on after the cut
 
     def start_clock(self) -> None:
         """Remember the runner: it knows whether anything real is waited for."""
@@ -455,42 +456,48 @@ class VirtualClock(LabClock):
     def _what_waits(self) -> str:
         """All that is known of a stalled run in which no message is pending."""
         assert self._runner.main_task is not None, "the run has begun"
-        count = sum(1 for _ in _family(self._runner.main_task))
+        waiting = sum(1 for _ in _family(self._runner.main_task))
         place = " > ".join(_functions(self._runner.main_task)[1:])
-        tasks = "1 task waits" if count == 1 else f"{count} tasks wait, the main one"
+        tasks = "1 task waits" if waiting == 1 else f"{waiting} tasks wait, the main one"
         return f"no message is pending; {tasks} in {place}"
 
     def _end_passes(self, ready: list[trio.lowlevel.Task]) -> None:
-        """Cut a livelock. If tasks do not stop after a cut, raise in them; then abandon the run."""
+        """Cut a livelock, or stop tasks that go on after the cut, each time by harsher means."""
         if self.ended is None:
             # The limit is moved only when it is reached: that is cheaper than with each instant.
             self._last_pass = self._passes_before + self.livelock_after
             if self.passes > self._last_pass:
                 self._cut("livelock")
-        elif not self._has_refused:
-            self._has_refused = True
-            self._last_pass = self.passes + _PASSES_TO_STOP
-            self._refuse(ready)
-        else:
-            # Some task catches whatever is raised in it. This breaks off trio's loop.
-            raise StopRefused(self.ended_at)
+            return
+        if self._rounds == 2:  # noqa: PLR2004  # both have failed: tasks come back again and again
+            for task in self._runner.tasks:
+                _never_resume(task)
+            raise StopRefused(self.ended_at)  # which breaks off trio's loop
+        self._last_pass = self.passes + _PASSES_TO_STOP
+        self._refuse(ready, gently=self._rounds == 0)
+        self._rounds += 1
 
-    def _refuse(self, ready: list[trio.lowlevel.Task]) -> None:
-        """The run was cut, yet tasks wait for ever or go on: make each give up with an error.
+    def _refuse(self, ready: list[trio.lowlevel.Task], *, gently: bool = True) -> None:
+        """The run was cut, yet tasks wait forever or go on: make each give up with an error.
 
         What waits is woken as trio cancels, by the task's own abort function: woken in any other
-        way it would stay in the queue that it waits in, and be woken there a second time. Tasks
-        that wait for tasks of their own are left to it.
+        way it would stay in the queue that it waits in, and be woken there a second time. What goes
+        on has the error raised in it or, not so gently, is not entered again and counts as ended.
+        Tasks with tasks of their own wait for those.
         """
 
-        def refuse() -> NoReturn:
+        def refuse(_result: object = None) -> NoReturn:
             raise StopRefused(self.ended_at)
 
         assert self._runner.main_task is not None, "the run has begun"
         is_ready = frozenset(ready).__contains__
         for task in _family(self._runner.main_task):
             if is_ready(task):
-                task._next_send_fn, task._next_send = task.coro.throw, StopRefused(self.ended_at)
+                is_abandoned = not gently and not _children(task)
+                task._next_send_fn = refuse if is_abandoned else task.coro.throw
+                task._next_send = StopRefused(self.ended_at)
+                if is_abandoned:
+                    _never_resume(task)
             elif task._abort_func is not None and not _children(task):
                 task._attempt_abort(refuse)
 
@@ -537,6 +544,7 @@ _PRIVATE_NAMES = (
     "Runner.entry_queue",
     "Runner.io_manager",
     "Runner.main_task",
+    "Runner.tasks",
     "Runner.waiting_for_idle",
     "Task._abort_func",
     "Task._attempt_abort",
@@ -581,6 +589,16 @@ def _family(task: trio.lowlevel.Task) -> Iterator[trio.lowlevel.Task]:
         task = found.pop()
         found += _children(task)
         yield task
+
+
+def _never_resume(task: trio.lowlevel.Task) -> None:
+    """Never free the task's coroutine, for Python would enter it once more to close it.
+
+    One that catches everything would go on from there, outside of any loop and without end.
+    """
+    import ctypes  # noqa: PLC0415  # hardly any run needs it
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(task.coro))
 
 
 def _functions(task: trio.lowlevel.Task) -> list[str]:

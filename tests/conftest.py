@@ -1,10 +1,15 @@
-"""How hypothesis runs: in CI the same examples each time, and no limit on one example's time."""
+"""How hypothesis runs, what is logged, and what a test leaves behind: nothing.
+
+In CI hypothesis takes the same examples each time, and no example's time is limited.
+"""
 
 import logging
 import os
 
 import pytest
 from hypothesis import settings
+
+import genesis_lab as gl
 
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("dev", deadline=None, print_blob=True)
@@ -15,3 +20,9 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 def _quiet_log(caplog: pytest.LogCaptureFixture) -> None:
     """Keep thousands of deadlocks on purpose out of a failing test's report."""
     caplog.set_level(logging.CRITICAL, logger="genesis_lab")
+
+
+@pytest.fixture(autouse=True)
+def _forget_architectures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the registry forget what a test adds."""
+    monkeypatch.setattr(gl.ARCHITECTURES, "_by_name", dict(gl.ARCHITECTURES))

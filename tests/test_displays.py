@@ -1,5 +1,6 @@
 """How the lab's own values show themselves, as text and in a notebook."""
 
+import dataclasses
 import re
 from typing import Any
 
@@ -39,6 +40,43 @@ def test_a_run_shows_what_came_of_it_shortened() -> None:
     assert repr(ended(list(range(1000)))) == (
         "<RunResult completed at 1.1 s, seed 7, value [0, 1, 2, 3, 4, 5, ...]>"
     )
+
+
+def test_a_run_shows_how_many_handlers_failed_and_the_first_failure() -> None:
+    first = "'a' failed on 'ask': ValueError: <mine>"
+    once: gl.RunResult[None] = gl.RunResult(
+        value=None, ended="completed", at=1.1, seed=7, failures=1, first_failure=first
+    )
+    often = dataclasses.replace(once, failures=3)
+    assert repr(once) == f"<RunResult completed at 1.1 s, seed 7, 1 handler failure: {first}>"
+    assert repr(often) == (
+        f"<RunResult completed at 1.1 s, seed 7, 3 handler failures, the first: {first}>"
+    )
+    assert "the first: &#x27;a&#x27; failed on &#x27;ask&#x27;: ValueError: &lt;mine&gt;" in (
+        often._repr_html_()
+    )
+
+
+def test_a_run_that_was_cut_shows_the_beginning_of_its_explanation() -> None:
+    lines = tuple(f"<{number}> waits" for number in range(5))
+    stalled: gl.RunResult[None] = gl.RunResult(
+        value=None, ended="stalled", at=0.25, seed=3, explanation=lines
+    )
+    assert repr(stalled).splitlines() == [
+        "<RunResult stalled at 0.25 s, seed 3>",
+        "  <0> waits",
+        "  <1> waits",
+        "  <2> waits",
+        "  and 2 more in .explanation",
+    ]
+    assert stalled._repr_html_() == (
+        "<strong>stalled</strong> at 0.25 s, seed 3<br>&lt;0&gt; waits<br>&lt;1&gt; waits"
+        "<br>&lt;2&gt; waits<br>and 2 more in .explanation"
+    )
+    short = dataclasses.replace(stalled, ended="livelock", explanation=lines[:3])
+    assert repr(short).splitlines()[1:] == ["  <0> waits", "  <1> waits", "  <2> waits"]
+    at_the_horizon = dataclasses.replace(stalled, ended="horizon")
+    assert repr(at_the_horizon) == "<RunResult horizon at 0.25 s, seed 3>"
 
 
 def test_a_deadlock_shows_its_cycle_and_whether_it_holds() -> None:

@@ -1,10 +1,14 @@
 """The project's files agree with one another."""
 
+import ast
 import re
 import tomllib
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 
@@ -67,3 +71,46 @@ def test_every_make_target_that_the_readme_names_exists() -> None:
     named = re.findall(r"(?:^|[`$;&]) *make ([a-z-]+)", code, re.MULTILINE)
     assert named, "README.md names no make target in its code"
     assert set(named) <= make_targets()
+
+
+# --- imports --------------------------------------------------------------------------------------
+
+
+def test_no_modules_import_each_other() -> None:
+    try:
+        TopologicalSorter(imports_by_module()).prepare()
+    except CycleError as error:
+        pytest.fail(f"import each other: {' -> '.join(error.args[1])}")
+
+
+def imports_by_module() -> Mapping[str, set[str]]:
+    """What each module of the package imports of it: at any place, also for type checkers only.
+
+    What a package loads lazily counts, by its stub; but not for `genesis_lab` itself, which is all
+    of them.
+    """
+    top = ROOT / "genesis_lab"
+    files = [*top.rglob("*.py"), *top.glob("*/**/*.pyi")]
+    modules = {module_of(path) for path in files}
+    imports: dict[str, set[str]] = {module: set() for module in modules}
+    for path in files:
+        module = module_of(path)
+        imports[module] |= (set(imported_by(path, modules)) & modules) - {module, "genesis_lab"}
+    return imports
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_by(path: Path, modules: set[str]) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            folder = ".".join(path.parent.relative_to(ROOT).parts)
+            source = ".".join(filter(None, (folder if node.level else "", node.module)))
+            for alias in node.names:
+                name = f"{source}.{alias.name}"
+                yield name if name in modules else source

@@ -1,6 +1,8 @@
+import doctest
 import logging
 import math
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -9,6 +11,9 @@ import trio
 
 import genesis_lab as gl
 from genesis_lab.errors import InvalidSetting
+from genesis_lab.resilience import retry as retry_module
+from genesis_lab.resilience import timeouts as timeouts_module
+from genesis_lab.streams import OutsideRun, random_stream
 from tests.facts import Facts
 from tests.parts import Part, answers, ask, asking, raises, sleeps
 
@@ -132,6 +137,191 @@ def test_a_target_that_went_away_is_found_again_when_it_comes_back() -> None:
         (1, "target_gone", 0.0),
         (2, "answered", 1.5),
     ]
+
+
+# --- jitter
+
+
+def jitters(seed: int, *purpose: str, longest: float, count: int) -> list[float]:
+    """The random parts of the waits before requests to one target, of one type."""
+    stream = random_stream("retry jitter", *purpose, seed=seed)
+    return [float(value) for value in stream.uniform(0, longest, count)]
+
+
+def test_jitter_is_drawn_from_the_seeded_stream_of_the_target_and_the_request_type() -> None:
+    retry = gl.Retry(attempts=4, wait_initial=1.0, wait_max=2.0, wait_jitter=0.5)
+    result, facts = run_retry(retry, Part("b", raises(ValueError())))
+    first, second, third = jitters(0, "b", "ask", longest=0.5, count=3)
+    at = [0.0]
+    for wait, jitter in [(1.0, first), (2.0, second), (2.0, third)]:
+        at.append(at[-1] + wait + jitter)
+    assert [sent_at for (sent_at,) in facts.requests("sent_at")] == at
+    assert result.at == at[-1]
+
+
+def test_jitter_is_the_same_in_a_next_run_under_the_same_seed_only() -> None:
+    retry = gl.Retry(wait_jitter=0.5)
+
+    async def main() -> None:
+        async with gl.HybridCoordinator() as bus:
+            bus.add_policy(retry)
+            bus.register(Part("b", raises(ValueError())))
+            await ask(bus, "b")
+
+    ends = [gl.run(main, seed=seed).at for seed in (7, 7, 8)]
+    assert ends[0] == ends[1]
+    assert ends[0] != ends[2]
+
+
+def test_jitter_of_one_target_is_not_shifted_by_retries_to_another() -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(observer=facts) as bus:
+            bus.add_policy(gl.Retry(attempts=2, wait_initial=1.0, wait_jitter=0.5))
+            for id in ("a", "b"):
+                bus.register(Part(id, raises(ValueError())))
+            await ask(bus, "a")
+            await ask(bus, "b")
+
+    gl.run(main, seed=7)
+    [(_, _), (_, end_of_a), (_, sent), (_, sent_again)] = facts.requests("target", "sent_at")
+    assert end_of_a == 1.0 + jitters(7, "a", "ask", longest=0.5, count=1)[0]
+    [of_b] = jitters(7, "b", "ask", longest=0.5, count=1)
+    assert (sent, sent_again) == (end_of_a, end_of_a + 1.0 + of_b)
+
+
+def test_jitter_parts_callers_that_failed_together() -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(observer=facts) as bus:
+            bus.add_policy(gl.Retry(attempts=2, wait_initial=1.0, wait_jitter=0.5))
+            bus.register(Part("b", raises(ValueError())))
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(asking(bus, "b"))
+
+    gl.run(main, seed=7)
+    retried_at = sorted(at for attempt, at in facts.requests("attempt", "sent_at") if attempt == 2)
+    expected = sorted(1.0 + jitter for jitter in jitters(7, "b", "ask", longest=0.5, count=3))
+    assert retried_at == expected
+
+
+def test_jitter_outside_a_run_is_refused_at_the_first_request() -> None:
+    async def main() -> None:
+        async with gl.HybridCoordinator() as bus:
+            bus.add_policy(gl.Retry(wait_jitter=0.5))
+            bus.register(Part("b"))
+            with pytest.raises(OutsideRun) as caught:
+                await ask(bus, "b")
+            assert str(caught.value) == (
+                "no run, so no seed for the stream ('retry jitter', 'b', 'ask'): draw inside gl.run"
+            )
+
+    trio.run(main)
+
+
+# --- budget
+
+
+def test_budget_allows_retries_as_a_share_of_the_requests() -> None:
+    _, facts = many_requests(gl.Retry(attempts=2, wait_initial=0, budget=0.2), count=50, gap=0.1)
+    rows = facts.requests("attempt", "sent_at")
+    assert len(rows) == 50 + 10
+    # Three are allowed at once; then one more at every fifth request from the 20th on.
+    retried = [round(at * 10) for attempt, at in rows if attempt == 2]
+    assert retried == [0, 1, 2, 19, 24, 29, 34, 39, 44, 49]
+
+
+def test_caller_gets_the_error_of_the_failure_at_once_when_the_budget_is_spent() -> None:
+    errors, facts = many_requests(gl.Retry(wait_initial=1.0, budget=0.2), count=3, gap=0.0)
+    # Three retries are allowed: two of the first request, one of the second, none of the third.
+    assert facts.requests("attempt", "sent_at") == [
+        (1, 0.0),
+        (2, 1.0),
+        (3, 3.0),
+        (1, 3.0),
+        (2, 4.0),
+        (1, 4.0),
+    ]
+    assert [str(error) for error in errors] == ["'b' failed on 'ask': ValueError: "] * 3
+    assert all(isinstance(error.__cause__, ValueError) for error in errors)
+
+
+def test_requests_and_retries_of_more_than_ten_seconds_ago_no_longer_count() -> None:
+    retry = gl.Retry(attempts=2, wait_initial=0, budget=0.2)
+    _, facts = many_requests(retry, count=9, gap=2.5)
+    # Always three in 10 s, the latest of which is let in as the earliest one is forgotten.
+    assert [at for attempt, at in facts.requests("attempt", "sent_at") if attempt == 2] == [
+        0.0,
+        2.5,
+        5.0,
+        10.0,
+        12.5,
+        15.0,
+        20.0,
+    ]
+
+
+def test_each_target_has_a_budget_of_its_own() -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(observer=facts) as bus:
+            bus.add_policy(gl.Retry(attempts=9, wait_initial=0, budget=0.2))
+            for id in ("a", "b"):
+                bus.register(Part(id, raises(ValueError())))
+                await ask(bus, id)
+
+    gl.run(main)
+    assert facts.requests("target", "attempt") == [
+        (target, attempt) for target in ("a", "b") for attempt in (1, 2, 3, 4)
+    ]
+
+
+def test_budget_begins_anew_in_a_next_run() -> None:
+    retry = gl.Retry(attempts=9, wait_initial=0, budget=0.2)
+    for _ in range(2):
+        _, facts = run_retry(retry, Part("b", raises(ValueError())))
+        assert facts.requests("attempt") == [(1,), (2,), (3,), (4,)]
+
+
+def test_budget_is_not_touched_by_requests_that_are_answered() -> None:
+    facts = Facts()
+
+    async def main() -> list[Any]:
+        async with gl.HybridCoordinator(observer=facts) as bus:
+            bus.add_policy(gl.Retry(wait_initial=0.5, budget=0.2))
+            bus.register(Flaky("b", failures=2))
+            return [await ask(bus, "b", number) for number in range(5)]
+
+    assert gl.run(main).value == [0, 1, 2, 3, 4]
+    assert facts.requests("attempt") == [(1,), (2,), (3,), (1,), (1,), (1,), (1,)]
+
+
+def many_requests(
+    retry: gl.Retry, *, count: int, gap: float
+) -> tuple[list[gl.RequestError], Facts]:
+    """Requests to b, which fails each time, one after another; the errors, and the records."""
+    facts = Facts()
+    errors = []
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(observer=facts) as bus:
+            bus.add_policy(retry)
+            bus.register(Part("b", raises(ValueError())))
+            for number in range(count):
+                await gl.sleep(max(0.0, number * gap - bus.now()))
+                with pytest.raises(gl.RequestError) as caught:
+                    await bus.call("b", "ask", None, "client")
+                errors.append(caught.value)
+
+    gl.run(main)
+    return errors, facts
+
+
+# --- more of retry
 
 
 def test_a_request_under_retry_returns_none_when_all_attempts_fail() -> None:
@@ -301,6 +491,10 @@ def test_retry_logs_nothing_while_others_may_still_log_their_own(
         ({"wait_initial": math.nan}, "wait_initial=nan: expected finite seconds >= 0"),
         ({"wait_max": math.inf}, "wait_max=inf: expected finite seconds >= 0"),
         ({"wait_exp_base": 0.5}, "wait_exp_base=0.5: expected a finite number >= 1"),
+        ({"wait_jitter": -1}, "wait_jitter=-1: expected finite seconds >= 0"),
+        ({"wait_jitter": math.inf}, "wait_jitter=inf: expected finite seconds >= 0"),
+        ({"budget": 0}, "budget=0: expected a finite number > 0, or None"),
+        ({"budget": math.nan}, "budget=nan: expected a finite number > 0, or None"),
         ({"on": ()}, "on=(): expected a tuple of subclasses of RequestError"),
         (
             {"on": (ValueError,)},
@@ -664,3 +858,103 @@ def test_retry_outside_breaker_waits_the_pause_out_if_told_to_try_after_rejectio
         (4, "failed", 7.0),  # the trial, which opens the circuit until 12.0
         (5, "failed", 12.0),
     ]
+
+
+# --- timeouts -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", [retry_module, timeouts_module])
+def test_examples_of_the_docstrings_are_as_they_say(module: ModuleType) -> None:
+    results = doctest.testmod(module)
+    assert results.attempted
+    assert not results.failed
+
+
+TABLE = gl.Timeouts(
+    {
+        ("risk_manager", "exposure"): 0.25,
+        ("risk_manager", None): 2.0,
+        (None, "exposure"): None,
+        (None, "ping"): 0,
+    },
+    default=math.inf,
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "request_type", "timeout"),
+    [
+        ("risk_manager", "exposure", 0.25),
+        ("risk_manager", "ping", 2.0),  # the target counts for more than the type
+        ("exchange", "exposure", None),
+        ("exchange", "ping", 0),
+        ("exchange", "execute_trade", math.inf),
+    ],
+)
+def test_the_most_specific_timeout_counts(
+    target: str, request_type: str, timeout: float | None
+) -> None:
+    assert TABLE.of(target, request_type) == timeout
+
+
+def test_timeouts_without_a_match_are_five_seconds_by_default() -> None:
+    assert gl.Timeouts({}).of("exchange", "ping") == 5.0
+    assert gl.Timeouts({}, default=None).of("exchange", "ping") is None
+
+
+def test_timeouts_show_themselves_as_they_are_made() -> None:
+    timeouts = gl.Timeouts({("exchange", None): 2.0, (None, "ping"): None}, default=1.0)
+    shown = "Timeouts({('exchange', None): 2.0, (None, 'ping'): None}, default=1.0)"
+    assert repr(timeouts) == shown
+    assert eval(shown, {"Timeouts": gl.Timeouts}) == timeouts
+
+
+def test_timeouts_are_read_as_a_mapping() -> None:
+    assert list(TABLE.items())[:2] == [
+        (("risk_manager", "exposure"), 0.25),
+        (("risk_manager", None), 2.0),
+    ]
+    assert (len(TABLE), TABLE.default, ("exchange", None) in TABLE) == (4, math.inf, False)
+    assert TABLE[None, "exposure"] is None
+
+
+def test_timeouts_do_not_change_with_what_they_were_made_of() -> None:
+    entries: dict[Any, Any] = {("exchange", None): 2.0}
+    timeouts = gl.Timeouts(entries)
+    entries["exchange", None] = 3.0
+    assert timeouts.of("exchange", "ping") == 2.0
+    with pytest.raises(TypeError):
+        timeouts["exchange", None] = 3.0  # type: ignore[index]
+
+
+def test_timeouts_are_equal_by_their_entries_and_their_default() -> None:
+    made = [gl.Timeouts({("exchange", None): 2.0}, default=default) for default in (1.0, 1.0, 3.0)]
+    assert made[0] == made[1] != made[2]
+    assert len(set(made)) == 2
+    assert made[0] != {("exchange", None): 2.0}
+
+
+KEYS = "expected keys (target, request_type), of which one may be None"
+SECONDS = "expected seconds >= 0, math.inf or None"
+
+
+@pytest.mark.parametrize(
+    ("entries", "settings", "message"),
+    [
+        ({"exchange": 1.0}, {}, f"timeouts='exchange': {KEYS}"),
+        ({("exchange",): 1.0}, {}, f"timeouts=('exchange',): {KEYS}"),
+        ({("exchange", 1): 1.0}, {}, f"timeouts=('exchange', 1): {KEYS}"),
+        ({(None, None): 1.0}, {}, f"timeouts=(None, None): {KEYS}"),
+        ({("a", None): -1}, {}, f"timeouts[('a', None)]=-1: {SECONDS}"),
+        ({("a", None): math.nan}, {}, f"timeouts[('a', None)]=nan: {SECONDS}"),
+        ({("a", "b"): "1"}, {}, f"timeouts[('a', 'b')]='1': {SECONDS}"),
+        ({}, {"default": -1}, f"default=-1: {SECONDS}"),
+        (2.0, {}, "timeouts=2.0: expected a mapping of (target, request_type) to seconds"),
+    ],
+)
+def test_timeouts_refuse_keys_and_values_that_are_none(
+    entries: Any, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        gl.Timeouts(entries, **settings)
+    assert str(caught.value) == message

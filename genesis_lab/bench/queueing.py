@@ -67,7 +67,7 @@ class _Stub:
     async def request(self, *_args: Any, **_options: Any) -> None:
         await self._serve()
 
-    call = emit_event = request
+    call = emit_event = next_event = request
 
     def unregister(self, component_id: str) -> None:
         raise NotImplementedError

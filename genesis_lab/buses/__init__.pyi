@@ -7,6 +7,7 @@ from .layered import LayeredBus
 from .policies import Attempt, Policy
 from .statistics import BusStatistics, ComponentStatistics, MessageStatistics
 from .synchronous import SynchronousBus
+from .processors import work
 
 __all__ = [
     "ARCHITECTURES",
@@ -23,4 +24,5 @@ __all__ = [
     "MessageStatistics",
     "Policy",
     "SynchronousBus",
+    "work",
 ]

@@ -59,7 +59,7 @@ class Architecture:
         """Make a bus, whose records bear this architecture's name."""
         bus: Bus = self.factory(observer=observer, **settings)
         # A class may make the buses of several architectures, so its own name is only a default.
-        bus.architecture = self.name  # type: ignore[misc]  # declared as the class's
+        bus.architecture = self.name
         return bus
 
 
@@ -97,7 +97,7 @@ class Architectures(Mapping[str, Architecture]):
         return len(self._by_name)
 
     def __repr__(self) -> str:
-        width = max(map(len, self))
+        width = max(map(len, self), default=0)
         lines = (f"{name:<{width}}  {self[name].summary}".rstrip() for name in self)
         return "\n".join(lines)
 

@@ -137,7 +137,7 @@ def sweep(
     Raises
     ------
     TrialFailed
-        A trial raised.
+        A trial raised, or a worker cannot import the factory of its architecture.
     DamagedResult
         A stored trial is not readable.
     InvalidSetting

@@ -18,7 +18,7 @@ _TYPES = {"request_type": "type", "event_type": "type"}
 
 
 class _Message(NamedTuple):
-    """A request or a delivery; `finished_at` is infinite while it is pending."""
+    """A request or a delivery; `left_at` is infinite while it is pending."""
 
     id: int
     target: str
@@ -27,7 +27,8 @@ class _Message(NamedTuple):
     outcome: str
     sent_at: float
     started_at: float
-    finished_at: float
+    left_at: float
+    """When it no longer occupied its component, maybe after its sender knew the outcome."""
 
 
 class Segment(NamedTuple):
@@ -95,8 +96,9 @@ def _within(start: float, end: float, *frames: pd.DataFrame) -> list[_Message]:
     """The messages that were at their component in the window, in order of sending."""
     messages = []
     for frame in frames:
-        known = frame.fillna({"finished_at": inf}).rename(columns=_TYPES)
-        is_later = (known["finished_at"] > start) | (known["sent_at"] >= start)
+        left_at = frame["finished_at"].fillna(inf).clip(lower=frame["served_at"].fillna(-inf))
+        known = frame.assign(left_at=left_at).rename(columns=_TYPES)
+        is_later = (left_at > start) | (known["sent_at"] >= start)
         shown = known.loc[is_later & (known["sent_at"] <= end), list(_Message._fields)]
         messages += [_Message(*row) for row in shown.itertuples(index=False)]
     return sorted(messages, key=lambda message: (message.sent_at, message.id))
@@ -127,9 +129,9 @@ def _first_free_row(free_at: list[float], message: _Message) -> int:
     """The topmost row that is free when the message comes; it is taken until the message ends."""
     for row, at in enumerate(free_at):
         if at <= message.sent_at:
-            free_at[row] = message.finished_at
+            free_at[row] = message.left_at
             return row
-    free_at.append(message.finished_at)
+    free_at.append(message.left_at)
     return len(free_at) - 1
 
 
@@ -137,7 +139,7 @@ def _segments(
     message: _Message, row: int, waits: Sequence[Span], start: float, end: float
 ) -> list[Segment]:
     """The message's segments, cut at the window's edges."""
-    takes_no_time = message.sent_at == message.finished_at
+    takes_no_time = message.sent_at == message.left_at
     segments = []
     for state, since, until in _states(message, waits):
         cut_since, cut_until = max(since, start), min(until, end)
@@ -149,17 +151,17 @@ def _segments(
 
 def _states(message: _Message, waits: Sequence[Span]) -> Iterator[tuple[State, float, float]]:
     """The states that the message goes through, some of which may take no time."""
-    sent_at, started_at, finished_at = message[-3:]
+    sent_at, started_at, left_at = message[-3:]
     if isnan(started_at):
-        yield "waiting", sent_at, finished_at
+        yield "waiting", sent_at, left_at
         return
     if sent_at < started_at:
         yield "waiting", sent_at, started_at
     now = started_at
     for begin, end in waits:
-        begins, ends = max(begin, now), min(end, finished_at)
+        begins, ends = max(begin, now), min(end, left_at)
         if begins < ends:
             yield "serving", now, begins
             yield "blocked", begins, ends
             now = ends
-    yield "serving", now, finished_at
+    yield "serving", now, left_at

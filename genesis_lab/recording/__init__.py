@@ -1,11 +1,11 @@
 """From what a bus reports to pandas frames, to files and back.
 
 From the top: `recorder` observes a bus, and can say meanwhile how much there is (`counts`); `trace`
-is what a run left: to look at (`display`, `deadlock_report`, `sequence`), to save and to load
-(`parquet`), and to open elsewhere (`perfetto`). What tells or draws messages sees rows as
-`messages`, and in `waiting` which of them wait for which. Between them, `snapshot` is what a
-recorder knew at one moment, and `spool` what it has put on disk. `frames` turns packed `rows` into
-frames, frames into Arrow tables and back, and hashes them. `records` is the schema, which all of
+is what a run left: to look at (`display`, `deadlock_report`, `sequence`, `loops`), to save and to
+load (`parquet`), and to open elsewhere (`perfetto`). What tells or draws messages sees rows as
+`messages`. Between them, `snapshot` is what a recorder knew at one moment, and `spool` what it has
+put on disk. `frames` turns packed `rows` into frames, frames into Arrow tables and back, and hashes
+them; `current` is what is not packed, as it goes on changing. `records` is the schema, which all of
 this follows; `columns` are the kinds of columns that it is made of; `manifest` says which run a
 trace is of.
 

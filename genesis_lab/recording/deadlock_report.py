@@ -28,8 +28,8 @@ _AWAITED: dict[WaitKind, str] = {
 """What is waited for, where that is a message itself."""
 _HELD: dict[WaitKind, str] = {
     "admission": "admission to {where}, which {holders} {hold}",
-    "inbox": "its turn in the inbox of {where}, which {holders} {have}",
-    "turn": "its turn among the deliveries of its event, which {holders} {have}",
+    "inbox": "its turn in the inbox of {where}, behind {holders}",
+    "turn": "its turn among the deliveries of its event, behind {holders}",
     "system": "the bus, which {holders} {hold}",
 }
 """What is waited for, where that is something that messages have."""
@@ -100,9 +100,8 @@ class DeadlockReport:
             if kind in _AWAITED:
                 yield from (_AWAITED[kind].format(holder=each, where=where) for each in holders)
             else:
-                hold, have = ("holds", "has") if len(holders) == 1 else ("hold", "have")
-                together = " and ".join(holders)
-                yield _HELD[kind].format(holders=together, hold=hold, have=have, where=where)
+                hold = "holds" if len(holders) == 1 else "hold"
+                yield _HELD[kind].format(holders=" and ".join(holders), hold=hold, where=where)
 
     def _holder(self, wait: Wait) -> str:
         """The holder's name, with its place if the wait's own does not say it."""

@@ -16,6 +16,7 @@ _SHOWN = 5
 _LEFT = 'style="text-align: left"'
 """JupyterLab sets cells to the right, as for numbers."""
 _TIMES = ["intended_at", "sent_at", "finished_at"]
+_FAILURE = ["finished_at", "id", "target", "type", "error", "error_message"]
 
 
 def as_text(trace: Frames) -> str:
@@ -88,19 +89,24 @@ def _counts(frame: pd.DataFrame) -> str:
 
 def _failures(trace: Frames) -> list[str]:
     """How many handlers raised an exception, and the first one to do so."""
-    failed = pd.concat(
-        frame.loc[frame["outcome"] == "failed", ["id", "finished_at", "target", "error", text]]
-        .astype({"target": str, "error": str, text: str})
-        .rename(columns={text: "type"})
-        .assign(message=frame["error_message"].astype(object).fillna(""))
-        for frame, text in ((trace.requests, "request_type"), (trace.deliveries, "event_type"))
+    both = (
+        trace.requests.rename(columns={"request_type": "type"}),
+        trace.deliveries.rename(columns={"event_type": "type"}),
     )
-    first = failed.sort_values(["finished_at", "id"]).head(1).to_dict("records")
-    return [
-        f"{len(failed):,}, first {row['target']} on {row['type']} at {row['finished_at']:.6g} s: "
-        f"{row['error']}{row['message'] and ': '}{row['message']}"
-        for row in first
-    ]
+    failed = [frame.loc[frame["outcome"] == "failed", _FAILURE] for frame in both]
+    first = min(
+        (
+            tuple(row)
+            for frame in failed
+            for row in frame.nsmallest(1, "finished_at").itertuples(index=False)
+        ),
+        default=None,
+    )
+    if first is None:
+        return []
+    at, _, target, type, *texts = first
+    error = ": ".join(text for text in texts if isinstance(text, str) and text)
+    return [f"{sum(map(len, failed)):,}, first {target} on {type} at {at:.6g} s: {error}"]
 
 
 def _slowest(requests: pd.DataFrame) -> list[str]:

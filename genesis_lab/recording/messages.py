@@ -78,6 +78,11 @@ class Message(NamedTuple):
         return self.source if self.kind == "event" else self.target
 
     @property
+    def left_at(self) -> float:
+        """When it no longer occupied its component, maybe after its sender knew the outcome."""
+        return max(self.finished_at, self.served_at)
+
+    @property
     def name(self) -> str:
         """What sentences call it."""
         return f"{self.kind} {self.id}"

@@ -103,7 +103,7 @@ def _metadata(processes: Mapping[str, _Process]) -> Iterator[Event]:
 
 def _end(messages: Sequence[Message], deadlocks: Sequence[Deadlock]) -> int:
     """The last instant that the trace knows of [ns]."""
-    times = [time for each in messages for time in (each.at, each.started_at, each.finished_at)]
+    times = [time for each in messages for time in (each.at, each.started_at, each.left_at)]
     times += [time for each in deadlocks for time in (each.formed_at, each.broken_at)]
     return max((_nanoseconds(time) for time in times if not isnan(time)), default=0)
 
@@ -171,8 +171,8 @@ def _stays(
     for message in messages:
         if message.kind != "event" and not isnan(message.sent_at):
             begin = _nanoseconds(message.sent_at)
-            ended = message.finished_at
-            end = until if isnan(ended) else _nanoseconds(ended)
+            left = message.left_at
+            end = until if isnan(left) else _nanoseconds(left)
             started = end if isnan(message.started_at) else _nanoseconds(message.started_at)
             process = processes[message.target]
             tid = process.thread(begin, end)

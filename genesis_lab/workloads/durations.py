@@ -1,6 +1,7 @@
 """How long something takes: values that know their mean and variability, and draw samples.
 
-Service times, think times, gaps between arrivals and random waits are all of this family.
+Service times, think times, gaps between arrivals, latencies of links and random waits are all of
+this family.
 `mean` and `scv` are what the closed forms of queueing theory ask for.
 """
 
@@ -55,6 +56,65 @@ class Constant:
     def sample(self, _stream: np.random.Generator, size: int) -> Seconds:
         """So many times the same [s]; nothing is drawn for it."""
         return np.full(size, self.seconds, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """Between two bounds, all alike."""
+
+    shortest: float
+    longest: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.shortest < math.inf:
+            raise InvalidSetting("shortest", self.shortest, "a finite number >= 0")
+        if not self.shortest <= self.longest < math.inf:
+            raise InvalidSetting("longest", self.longest, f"a finite number >= {self.shortest!r}")
+
+    @property
+    def mean(self) -> float:
+        """The mean [s]."""
+        return self.shortest + (self.longest - self.shortest) / 2
+
+    @property
+    def scv(self) -> float:
+        """The squared coefficient of variation; NaN where all durations are zero."""
+        mean = self.mean
+        return ((self.longest - self.shortest) / mean) ** 2 / 12 if mean else math.nan
+
+    def sample(self, stream: np.random.Generator, size: int) -> Seconds:
+        """So many independent draws [s]."""
+        return stream.uniform(self.shortest, self.longest, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Shifted:
+    """A random duration on top of a constant one, such as queueing on top of propagation."""
+
+    least: float
+    """The constant part [s]."""
+    further: Duration
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.least < math.inf:
+            raise InvalidSetting("least", self.least, "a finite number >= 0")
+
+    @property
+    def mean(self) -> float:
+        """The mean [s]."""
+        return self.least + self.further.mean
+
+    @property
+    def scv(self) -> float:
+        """The squared coefficient of variation; NaN where all durations are zero."""
+        mean, share = self.mean, self.further.mean
+        if not share:
+            return 0.0 if mean else math.nan
+        return self.further.scv * (share / mean) ** 2
+
+    def sample(self, stream: np.random.Generator, size: int) -> Seconds:
+        """So many independent draws [s]."""
+        return self.least + self.further.sample(stream, size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +175,8 @@ class Empirical:
     def scv(self) -> float:
         """The squared coefficient of variation; NaN where all durations are zero."""
         mean = self.mean
-        return float(np.var(self.observed)) / mean**2 if mean else math.nan
+        # Scaled first: the squares of very small durations are zero.
+        return float(np.var(np.divide(self.observed, mean))) if mean else math.nan
 
     def sample(self, stream: np.random.Generator, size: int) -> Seconds:
         """So many independent draws [s]."""

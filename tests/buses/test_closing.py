@@ -398,12 +398,11 @@ def test_the_clock_of_a_bus_starts_when_it_is_opened(architecture: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "name", "configuration"),
+    ("architecture", "configuration"),
     [
-        ("synchronous", "synchronous", {"scope": "system"}),
-        ("synchronous-component", "synchronous", {"scope": "component"}),
+        ("synchronous", {"scope": "system"}),
+        ("synchronous-component", {"scope": "component"}),
         (
-            "hybrid",
             "hybrid",
             {
                 "delivery": "concurrent",
@@ -415,9 +414,7 @@ def test_the_clock_of_a_bus_starts_when_it_is_opened(architecture: str) -> None:
         ),
     ],
 )
-def test_an_observer_is_told_what_opens(
-    architecture: str, name: str, configuration: dict[str, Any]
-) -> None:
+def test_an_observer_is_told_what_opens(architecture: str, configuration: dict[str, Any]) -> None:
     facts = Facts()
 
     async def main() -> None:
@@ -426,7 +423,7 @@ def test_an_observer_is_told_what_opens(
 
     gl.run(main, seed=7)
     manifest = facts.trace().manifest
-    assert manifest.architecture == name
+    assert manifest.architecture == architecture
     assert manifest.configuration == configuration
     assert (manifest.seed, manifest.clock) == (7, "virtual")
     assert facts.times_closed == 1

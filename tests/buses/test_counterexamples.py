@@ -28,7 +28,7 @@ def test_subscriber_may_take_the_next_one_off_the_bus_without_suspending() -> No
             await bus.emit_event("news", None, "feed")
             await bus.drain()
 
-    assert gl.run(main).ended == "completed"
+    assert gl.run(main, schedule=gl.Fifo()).ended == "completed"
     assert facts.deliveries("target", "outcome") == [("a", "handled"), ("b", "cancelled")]
 
 

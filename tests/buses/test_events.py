@@ -248,11 +248,9 @@ def test_time_spent_waiting_for_awaited_handlers_counts_as_blocked() -> None:
 # --- order ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "admission", [gl.SERIAL, gl.CALL_CHAIN, gl.RE_ENTRANT, gl.pool(3)], ids=repr
-)
+@pytest.mark.parametrize("admission", [gl.SERIAL, gl.CALL_CHAIN], ids=repr)
 @pytest.mark.parametrize("seed", range(5))
-def test_subscriber_handles_events_one_at_a_time_in_order_whatever_suspends(
+def test_serial_subscriber_handles_events_one_at_a_time_in_order(
     seed: int, admission: gl.Admission
 ) -> None:
     durations = [random.Random(seed).choice([0.0, 0.0, 0.25, 0.5, 2.0]) for _ in range(30)]
@@ -272,6 +270,58 @@ def test_subscriber_handles_events_one_at_a_time_in_order_whatever_suspends(
     assert [duration for duration, _, _ in listener.heard] == durations
     ends = [0.0, *(ended for _, _, ended in listener.heard)]
     assert all(began >= ended for (_, began, _), ended in zip(listener.heard, ends, strict=False))
+
+
+@pytest.mark.parametrize(
+    ("admission", "begins"),
+    [
+        (gl.SERIAL, [0.0, 1.0, 2.0, 3.0]),
+        (gl.pool(3), [0.0, 0.0, 0.0, 1.0]),
+        (gl.RE_ENTRANT, [0.0, 0.0, 0.0, 0.0]),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("architecture", ["hybrid", "hybrid-awaited"])
+def test_subscriber_handles_as_many_events_side_by_side_as_its_admission_lets_in(
+    architecture: str, admission: gl.Admission, begins: list[float]
+) -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.ARCHITECTURES[architecture](observer=facts) as bus:
+            bus.register(Part("b", hear=sleeps(1.0), admission=admission))
+            bus.subscribe("b", "news")
+            async with trio.open_nursery() as nursery:
+                for _ in begins:
+                    nursery.start_soon(emit, bus)
+            await bus.drain()
+
+    gl.run(main)
+    assert sorted(began for (began,) in facts.deliveries("started_at")) == begins
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_events_at_a_subscriber_that_takes_several_begin_in_order(seed: int) -> None:
+    begun = []
+
+    async def notes(_part: Part, data: int) -> None:
+        begun.append(data)
+        await gl.sleep(1.0)
+
+    async def main() -> None:
+        async with gl.HybridCoordinator() as bus:
+            bus.register(Part("b", hear=notes, admission=gl.RE_ENTRANT))
+            bus.subscribe("b", "news")
+            for number in range(10):
+                await emit(bus, number)
+
+    gl.run(main, seed=seed)
+    assert begun == list(range(10))
+
+
+def test_seed_decides_the_order_of_subscribers_that_are_ready_at_one_instant() -> None:
+    orders = {tuple(order_of_subscribers("hybrid", gl.Seeded(seed))) for seed in range(60)}
+    assert len(orders) == 6
 
 
 def test_events_of_several_types_and_sources_keep_their_order_at_a_subscriber() -> None:
@@ -297,7 +347,13 @@ def test_events_of_several_types_and_sources_keep_their_order_at_a_subscriber() 
 
 
 @pytest.mark.parametrize("architecture", ["synchronous", "hybrid"])
-def test_subscribers_are_served_in_order_of_subscription(architecture: str) -> None:
+def test_subscribers_are_served_in_order_of_subscription_when_the_schedule_is_fifo(
+    architecture: str,
+) -> None:
+    assert order_of_subscribers(architecture, gl.Fifo()) == ["second", "third", "first"]
+
+
+def order_of_subscribers(architecture: str, schedule: gl.Schedule) -> list[str]:
     order: list[str] = []
 
     async def notes_its_id(part: Part, _data: Any) -> None:
@@ -312,8 +368,8 @@ def test_subscribers_are_served_in_order_of_subscription(architecture: str) -> N
             await emit(bus)
             await bus.drain()
 
-    gl.run(main)
-    assert order == ["second", "third", "first"]
+    gl.run(main, schedule=schedule)
+    return order
 
 
 # --- who receives an event ------------------------------------------------------------------------
@@ -685,7 +741,8 @@ def test_drain_waits_until_all_that_was_emitted_has_been_handled() -> None:
     assert gl.run(main).value == [0.0, 3.0, 3.0]
 
 
-def test_drain_waits_for_events_that_handlers_emit_in_turn() -> None:
+@pytest.mark.parametrize(("wait", "until"), [("drain", 1.0), ("settle", 3.0)])
+def test_only_settle_waits_for_the_events_that_events_lead_to(wait: str, until: float) -> None:
     async def slow_then_tells(part: Part, _data: Any) -> None:
         await gl.sleep(1.0)
         await part.tell("more")
@@ -697,10 +754,67 @@ def test_drain_waits_for_events_that_handlers_emit_in_turn() -> None:
             bus.subscribe("a", "news")
             bus.subscribe("b", "more")
             await emit(bus)
+            await getattr(bus, wait)()
+            return bus.now()
+
+    assert gl.run(main).value == until
+
+
+def test_drain_returns_under_two_steady_feeds() -> None:
+    async def main() -> float:
+        async with gl.HybridCoordinator() as bus, trio.open_nursery() as nursery:
+            bus.register(Part("b", hear=sleeps(0.75)))
+            bus.subscribe("b", "news")
+
+            async def feeds(first_at: float) -> None:
+                await gl.sleep(first_at)
+                while True:
+                    await emit(bus)
+                    await gl.sleep(1.0)
+
+            nursery.start_soon(feeds, 0.0)
+            nursery.start_soon(feeds, 0.5)
+            await gl.sleep(2.25)
+            await bus.drain()
+            nursery.cancel_scope.cancel()
+            return bus.now()
+
+    # Five events were emitted until then; each takes 0.75 s.
+    assert gl.run(main, horizon=100.0).value == 3.75
+
+
+def test_drain_waits_for_an_emitter_that_is_held_up_between_two_subscribers() -> None:
+    async def main() -> float:
+        async with (
+            gl.HybridCoordinator(inbox_capacity=1, overflow="block") as bus,
+            trio.open_nursery() as nursery,
+        ):
+            for id, seconds in (("slow", 1.0), ("quick", 0.5)):
+                bus.register(Part(id, hear=sleeps(seconds)))
+                bus.subscribe(id, "news")
+            for _ in range(3):
+                nursery.start_soon(emit, bus)
+            await gl.sleep(0.25)
             await bus.drain()
             return bus.now()
 
+    # The third event waits one second for room at the slow one, which then has two to handle.
     assert gl.run(main).value == 3.0
+
+
+def test_drain_does_not_return_when_the_run_is_cut() -> None:
+    returned = []
+
+    async def main() -> None:
+        async with gl.HybridCoordinator() as bus:
+            bus.register(Part("b", hear=sleeps(9.0)))
+            bus.subscribe("b", "news")
+            await emit(bus)
+            await bus.drain()
+            returned.append(bus.now())
+
+    assert gl.run(main, horizon=2.0).ended == "horizon"
+    assert returned == []
 
 
 @pytest.mark.parametrize("architecture", gl.ARCHITECTURES)

@@ -759,7 +759,7 @@ def test_two_buses_keep_their_chains_apart() -> None:
             await ask(one, "a")
 
     gl.run(main)
-    assert upper.requests("outcome", "cause", "blocked") == [("answered", -1, 0.0)]
+    assert upper.requests("outcome", "cause", "blocked") == [("answered", -1, 0.5)]
     assert lower.requests("outcome", "cause", "finished_at") == [("answered", -1, 0.5)]
 
 

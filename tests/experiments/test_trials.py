@@ -1,8 +1,11 @@
+from typing import Any
+
 import pytest
 
 import genesis_lab as gl
 from genesis_lab.errors import InvalidSetting
 from genesis_lab.experiments import EXPERIMENTS, load_experiment
+from genesis_lab.experiments.compared import COMPARED
 from genesis_lab.experiments.trials import Condition, admission_named, grid, run_trial
 from genesis_lab.workloads.arrivals import Ask, OpenLoop, Poisson
 from genesis_lab.workloads.durations import Exponential
@@ -83,6 +86,35 @@ def test_synchronous_bus_has_neither_admission_nor_timeout_in_a_grid() -> None:
         "synchronous", {"admission": "serial", "timeout": None, "load": 1}
     )
     assert [condition.architecture for condition in conditions[1:]] == ["hybrid"] * 4
+
+
+@pytest.mark.parametrize(
+    ("ignores", "expected"),
+    [
+        ("honours_admission", {"admission": "serial", "timeout": 1.0}),
+        ("honours_timeout", {"admission": "call_chain", "timeout": None}),
+    ],
+)
+def test_grid_leaves_out_what_an_architecture_does_not_honour(
+    ignores: str, expected: dict[str, Any]
+) -> None:
+    gl.add_architecture("mine", gl.HybridCoordinator, **{ignores: False})  # type: ignore[arg-type]
+    assert grid(["mine"], admission=["call_chain"], timeout=[1.0]) == [Condition("mine", expected)]
+
+
+def test_trial_on_an_added_architecture_is_recorded_under_its_name() -> None:
+    gl.add_architecture("mine", gl.HybridCoordinator)
+    result = run_trial(tiny_experiment.scenario, Condition("mine", {"mean": 0.1}), seed=7)
+    assert result.trace.manifest.architecture == "mine"
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_added_architecture_changes_no_plan(name: str) -> None:
+    experiment = load_experiment(name)
+    before = experiment.conditions(False), experiment.conditions(True)
+    gl.add_architecture("mine", gl.HybridCoordinator, family="hybrid")
+    assert (experiment.conditions(False), experiment.conditions(True)) == before
+    assert {condition.architecture for condition in before[0]} <= set(COMPARED)
 
 
 def test_unknown_architecture_is_refused() -> None:

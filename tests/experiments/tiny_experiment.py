@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+import genesis_lab as gl
 from genesis_lab.experiments.claims import Verdict
 from genesis_lab.experiments.experiment import Drawing, Experiment, Traces
 from genesis_lab.experiments.sweeps import Trial
@@ -16,6 +17,10 @@ from genesis_lab.workloads.durations import Exponential
 from genesis_lab.workloads.scripted import Call, Client, ScriptedComponent, System, WaitRandom
 
 ARCHITECTURES = ("synchronous", "hybrid")
+
+
+class Eager(gl.HybridCoordinator):
+    """An architecture that workers can import and have not registered."""
 
 
 def scenario(*, mean: float, log: str | None = None, takes: float = 0.0) -> System:

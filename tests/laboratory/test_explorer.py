@@ -275,6 +275,13 @@ def test_what_a_synchronous_bus_ignores_cannot_be_set_there(explorer: Any) -> No
     assert disabled() == []
 
 
+def test_only_what_an_added_architecture_ignores_cannot_be_set() -> None:
+    gl.add_architecture("mine", gl.HybridCoordinator, honours_timeout=False)
+    controls = gl.explorer().controls
+    controls["architecture"].value = "mine"
+    assert (controls["timeout"].disabled, controls["admission"].disabled) == (True, False)
+
+
 def test_the_button_writes_and_shows_where_and_how_to_repeat_it(explorer: Any) -> None:
     explorer.button.click()
     [folder] = explorer._folder.iterdir()

@@ -4,7 +4,6 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
-import genesis_lab as gl
 from genesis_lab.plots import (
     TWO_COLUMNS,
     new_axes,
@@ -100,11 +99,13 @@ def test_empty_frames_are_said_to_be_so() -> None:
     assert texts(plot_deadlock_survival(SURVIVAL.iloc[:0])) == ["no runs"]
 
 
-def test_architecture_that_there_is_not_is_refused() -> None:
-    with pytest.raises(gl.LabError, match=r"^architecture='bus': expected 'synchronous' or "):
-        plot_deadlock_survival(SURVIVAL.assign(architecture="bus"))
-    with pytest.raises(gl.LabError, match=r"^architecture='bus': expected 'synchronous' or "):
-        probability(PROBABILITY.assign(architecture="bus"))
+def test_architecture_that_is_not_registered_is_drawn_as_well() -> None:
+    assert legend_of(plot_deadlock_survival(SURVIVAL.assign(architecture="bus"))) == [
+        "bus",
+        "cut without a deadlock",
+    ]
+    drawn = probability(PROBABILITY.assign(architecture="bus"))
+    assert legend_of(drawn) == ["bus, serial", "bus, re_entrant"]
 
 
 @pytest.mark.parametrize("wide", [False, True])

@@ -13,6 +13,7 @@ from genesis_lab.workloads.scripted import (
     Wait,
 )
 from tests.plots.scenes import AT_ONCE, LISTENING, QUEUE, RING, trace_of
+from tests.recording.reports import recorder, report_request
 
 
 def segments_of(trace: gl.Trace, start: float = 0.0, end: float = 10.0) -> pd.DataFrame:
@@ -54,6 +55,15 @@ def test_what_is_pending_goes_on_to_the_end_of_the_window() -> None:
         ("b", 0, "blocked", 0.5, 4.0),
     ]
     assert set(segments["outcome"]) == {"pending"}
+
+
+def test_bar_goes_on_until_the_handler_ends() -> None:
+    recorded = recorder()
+    report_request(recorded, sent_at=1.0, started_at=1.5, finished_at=2.0, served_at=4.0)
+    assert spans(segments_of(recorded.trace())) == [
+        ("bob", 0, "waiting", 1.0, 1.5),
+        ("bob", 0, "serving", 1.5, 4.0),
+    ]
 
 
 def test_window_cuts_what_reaches_beyond_it() -> None:

@@ -17,6 +17,7 @@ from genesis_lab.plots import (
     ARCHITECTURE_LOOKS,
     ONE_COLUMN,
     TWO_COLUMNS,
+    architecture_looks,
     new_axes,
     save_figure,
     series_label,
@@ -62,9 +63,7 @@ def test_admission_is_told_by_the_marker_and_in_words() -> None:
     assert series_label("hybrid", "pool(2)") == "hybrid, pool(2)"
 
 
-def test_series_that_there_is_not_is_refused() -> None:
-    with pytest.raises(gl.LabError, match=r"^architecture='bus': expected 'synchronous' or "):
-        series_look("bus")
+def test_admission_that_there_is_not_is_refused() -> None:
     with pytest.raises(gl.LabError, match=r"^admission='SERIAL': expected 'serial' or 'call_ch"):
         series_look("hybrid", "SERIAL")
 
@@ -80,6 +79,16 @@ def test_measure_is_a_line_per_series_with_the_look_of_it() -> None:
         assert np.asarray(line.get_xydata()).tolist() == [[1.0, 3.0], [2.0, 4.0]]
         assert (line.get_color(), line.get_marker()) == (look.color, look.marker)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("x [1]", "y [s]")
+
+
+def test_series_are_drawn_in_order_and_unknown_ones_last_as_they_come() -> None:
+    gl.add_architecture("mine", gl.HybridCoordinator)
+    names = ["z", "mine", "a", "hybrid", "synchronous"]
+    ax = draw_measure(pd.concat([POINTS.assign(architecture=name) for name in names]))
+    assert legend_of(ax) == ["synchronous", "hybrid", "mine", "z", "a"]
+    for name, look in architecture_looks(names).items():
+        line = line_of(ax, name)
+        assert (line.get_color(), line.get_marker()) == (look.color, look.marker)
 
 
 def test_points_are_joined_in_the_order_of_x() -> None:
@@ -224,11 +233,7 @@ def test_a_single_tiny_value_does_not_stretch_an_axis_with_a_zero() -> None:
 def test_long_curves_have_about_a_dozen_markers_staggered_between_series() -> None:
     ax = draw_measure(every_architecture(x=np.arange(120.0), y=np.arange(120.0)))
     assert [line.get_markevery() for line in ax.lines] == [
-        (0, 10),
-        (2, 10),
-        (4, 10),
-        (6, 10),
-        (8, 10),
+        (rank * 10 // len(gl.ARCHITECTURES), 10) for rank in range(len(gl.ARCHITECTURES))
     ]
 
 

@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch
 
 import genesis_lab as gl
+from genesis_lab.messages import ELSEWHERE
+from genesis_lab.messages import Wait as Edge
 from genesis_lab.plots import ONE_COLUMN, TWO_COLUMNS, new_axes, plot_wait_for_graph
 from genesis_lab.workloads.scripted import Call, Client, Emit, ScriptedComponent, System, Wait
 from tests.plots.curves import legend_of
@@ -19,6 +21,7 @@ from tests.plots.scenes import QUEUE, RING, trace_of
 from tests.properties.brute_force import Architecture, History
 from tests.properties.plain_record import PlainRecord
 from tests.properties.systems import MOSTLY, Choices, systems
+from tests.recording.reports import deadlock, recorder, report_request
 
 Arrow = tuple[int, int]
 BUSES: dict[str, tuple[Callable[..., gl.Bus], Architecture]] = {
@@ -124,7 +127,7 @@ def test_title_says_when_it_formed_and_how_it_was_broken() -> None:
     assert old.get_title() == "deadlock formed at 0.5 s, never broken"
 
 
-def test_victims_are_pale_and_wait_in_line_behind_a_member() -> None:
+def test_victims_are_pale_and_wait_for_what_a_member_holds() -> None:
     ax = draw(trace_of(ring(2, victims=3)))
     assert fills(ax) == {
         0: "#000000",
@@ -134,7 +137,7 @@ def test_victims_are_pale_and_wait_in_line_behind_a_member() -> None:
         4: "white",
         5: "white",
     }
-    assert arrows(ax)[3:] == [(3, 0), (4, 3), (5, 4)]
+    assert arrows(ax)[3:] == [(3, 0), (4, 0), (5, 0)]
     assert "victim" in legend_of(ax)
 
 
@@ -224,6 +227,28 @@ def test_each_deadlock_has_its_number() -> None:
         draw(trace_of(twice), number=2)
 
 
+def test_messages_on_another_bus_are_one_node_without_an_id() -> None:
+    recorded = recorder()
+    report_request(recorded, 0)
+    waits = [
+        Edge(0, ELSEWHERE, "reply", "eve", 0.25),
+        Edge(ELSEWHERE, 0, "event", "bob", 0.5),
+    ]
+    recorded.deadlock_formed(
+        deadlock(members=(0, ELSEWHERE), components=("bob", "eve"), victims=[], waits=waits)
+    )
+    ax = draw(recorded.trace())
+    assert texts(ax) == ["0", "ask\nat bob", "", "elsewhere\non another bus"]
+    assert len(ax.patches) == 2
+    assert legend_of(ax) == ["member", "waits for what it caused", "waits for an event"]
+
+
+def test_without_recorded_waits_the_axes_say_so() -> None:
+    recorded = recorder()
+    recorded.deadlock_formed(deadlock(waits=[]))
+    assert texts(draw(recorded.trace())) == ["the trace does not hold who waits for whom"]
+
+
 def test_without_deadlocks_the_axes_say_so() -> None:
     ax = draw(trace_of(QUEUE))
     assert texts(ax) == ["no deadlock"]
@@ -277,11 +302,11 @@ def test_arrows_between_members_are_those_of_a_brute_force(name: str, data: st.D
         gl.run(main, seed=seed)
     history = History(record, system, rules)
     trace = recorder.trace()
-    for number, deadlock in enumerate(trace.deadlocks.to_dict("records")):
-        if deadlock["formed_at"] == deadlock["broken_at"]:
+    for number, row in enumerate(trace.deadlocks.to_dict("records")):
+        if row["formed_at"] == row["broken_at"]:
             continue  # the brute force sees the end of each instant only
-        members = set(deadlock["members"])
-        state = history.at(deadlock["formed_at"])
+        members = set(row["members"])
+        state = history.at(row["formed_at"])
         drawn = set(arrows(draw(trace, number=number)))
         assert {arrow for arrow in drawn if members.issuperset(arrow)} == {
             (member, holder) for member in members for holder in state.waits_for(member) & members

@@ -57,7 +57,7 @@ def report_request(observer: Observer, id: int = 0, **changed: Any) -> None:
         "sent_at": 1.25,
         "arrived_at": 1.25,
         "started_at": 1.5,
-        "served_at": 2.0,
+        "served_at": changed.get("finished_at", 2.0),
         "finished_at": 2.0,
         "blocked": 0.125,
     }
@@ -75,7 +75,7 @@ def report_delivery(observer: Observer, id: int = 0, **changed: Any) -> None:
         "sent_at": 1.25,
         "arrived_at": 1.25,
         "started_at": 1.5,
-        "served_at": 2.0,
+        "served_at": changed.get("finished_at", 2.0),
         "finished_at": 2.0,
         "blocked": 0.125,
     }

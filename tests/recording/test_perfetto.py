@@ -9,6 +9,7 @@ from genesis_lab.workloads.scripted import Call, Client, ScriptedComponent, Syst
 from tests.plots.scenes import AT_ONCE, LISTENING, QUEUE, RING, trace_of
 from tests.recording.reports import (
     deadlock,
+    failure,
     open_routes,
     recorder,
     report_delivery,
@@ -127,7 +128,7 @@ def test_what_is_pending_goes_on_to_the_last_instant_of_the_trace() -> None:
 
 def test_a_slice_has_the_record_as_its_arguments() -> None:
     recorded = recorder()
-    report_request(recorded, 3, attempt=2, outcome=gl.Outcome.FAILED, error="KeyError")
+    report_request(recorded, 3, attempt=2, outcome=gl.Outcome.FAILED, error=failure(), timeout=5.0)
     waiting, handling = content_of(recorded.trace()).slices
     assert waiting.args == handling.args
     assert handling.args == {
@@ -140,10 +141,14 @@ def test_a_slice_has_the_record_as_its_arguments() -> None:
         "target": "bob",
         "type": "ask",
         "outcome": "failed",
-        "error": "KeyError",
+        "error": "ValueError",
+        "error_message": "no such thing",
+        "timeout": 5.0,
         "intended_at": 1.0,
         "sent_at": 1.25,
+        "arrived_at": 1.25,
         "started_at": 1.5,
+        "served_at": 2.0,
         "finished_at": 2.0,
         "blocked": 0.125,
     }
@@ -153,11 +158,29 @@ def test_what_is_missing_in_a_record_is_no_argument() -> None:
     recorded = recorder()
     report_event(recorded, 0)
     report_delivery(
-        recorded, 1, outcome=gl.Outcome.PENDING, started_at=math.nan, finished_at=math.nan
+        recorded,
+        1,
+        outcome=gl.Outcome.PENDING,
+        started_at=math.nan,
+        served_at=math.nan,
+        finished_at=math.nan,
     )
     [waiting] = content_of(recorded.trace()).slices
     assert waiting.args["event"] == 0
     assert not {"error", "started_at", "finished_at", "cause"} & set(waiting.args)
+
+
+def test_a_timeout_without_end_is_no_argument() -> None:
+    recorded = recorder()
+    report_request(recorded, 0)
+    assert "timeout" not in content_of(recorded.trace()).slices[0].args
+
+
+def test_a_slice_goes_on_until_its_handler_ends() -> None:
+    recorded = recorder()
+    report_request(recorded, 0, finished_at=1.75, served_at=4.0)
+    _, handling = content_of(recorded.trace()).slices
+    assert (handling.begin / MS, handling.end / MS) == (1500, 4000)
 
 
 def test_deliveries_that_never_got_into_an_inbox_are_left_out() -> None:

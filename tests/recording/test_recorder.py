@@ -8,11 +8,13 @@ import pytest
 
 import genesis_lab as gl
 from genesis_lab.errors import InvalidSetting, RecorderInUse
+from genesis_lab.messages import Failure, Wait
 from tests.parts import Part, asks, raises, sleeps
 from tests.recording.reports import (
     HYBRID,
     OpenMessages,
     deadlock,
+    membership,
     open_routes,
     recorder,
     report_delivery,
@@ -27,7 +29,10 @@ from tests.recording.reports import (
 
 def test_request_is_a_row_of_what_was_reported() -> None:
     recorded = recorder()
-    recorded.request_ended(9, 4, 2, 1, 3, gl.Outcome.FAILED, "ValueError", 0.1, 0.2, 0.3, 0.7, 0.25)
+    failed = Failure("ValueError", "no such thing")
+    recorded.request_ended(
+        9, 4, 2, 1, 3, gl.Outcome.FAILED, failed, 5.0, 0.1, 0.2, 0.25, 0.3, 0.6, 0.7, 0.25
+    )
     assert rows(recorded.trace().requests) == [
         {
             "id": 9,
@@ -39,9 +44,13 @@ def test_request_is_a_row_of_what_was_reported() -> None:
             "request_type": "ask",
             "outcome": "failed",
             "error": "ValueError",
+            "error_message": "no such thing",
+            "timeout": 5.0,
             "intended_at": 0.1,
             "sent_at": 0.2,
+            "arrived_at": 0.25,
             "started_at": 0.3,
+            "served_at": 0.6,
             "finished_at": 0.7,
             "blocked": 0.25,
         }
@@ -50,7 +59,10 @@ def test_request_is_a_row_of_what_was_reported() -> None:
 
 def test_delivery_is_a_row_of_what_was_reported() -> None:
     recorded = recorder()
-    recorded.delivery_ended(9, 4, 2, 3, gl.Outcome.DROPPED, "InboxFull", 0.1, 0.2, nan, 0.7, 0.0)
+    full = Failure("InboxFull", "no room")
+    recorded.delivery_ended(
+        9, 4, 2, 3, gl.Outcome.DROPPED, full, 0.1, 0.2, 0.25, nan, nan, 0.7, 0.0
+    )
     assert rows(recorded.trace().deliveries) == [
         {
             "id": 9,
@@ -61,9 +73,12 @@ def test_delivery_is_a_row_of_what_was_reported() -> None:
             "event_type": "news",
             "outcome": "dropped",
             "error": "InboxFull",
+            "error_message": "no room",
             "intended_at": 0.1,
             "sent_at": 0.2,
+            "arrived_at": 0.25,
             "started_at": None,
+            "served_at": None,
             "finished_at": 0.7,
             "blocked": 0.0,
         }
@@ -90,22 +105,97 @@ def test_event_is_a_row_of_what_was_reported() -> None:
 
 def test_deadlock_is_a_row_of_what_it_has_become() -> None:
     recorded = recorder()
-    standing = deadlock()
+    closing = Wait(2, 1, "admission", "ann", 0.5)
+    standing = deadlock(members=(1, 2), components=("ann", "bob"), waits=[closing])
     recorded.deadlock_formed(standing)
     as_formed = {
         "formed_at": 0.5,
-        "members": (1, 2, 3),
-        "components": ("ann", "bob", "ann"),
+        "members": (1, 2),
+        "components": ("ann", "bob"),
         "victims": (4,),
+        "waits": (closing,),
         "broken_at": None,
         "broken_by": None,
     }
     assert rows(recorded.trace().deadlocks) == [as_formed]
     standing.victims.append(5)
+    standing.waits.append(Wait(5, 2, "reply", "bob", 0.75))
     standing.broken_at, standing.broken_by = 2.5, "timed_out"
     assert rows(recorded.trace().deadlocks) == [
-        as_formed | {"victims": (4, 5), "broken_at": 2.5, "broken_by": "timed_out"}
+        as_formed
+        | {
+            "victims": (4, 5),
+            "waits": (closing, Wait(5, 2, "reply", "bob", 0.75)),
+            "broken_at": 2.5,
+            "broken_by": "timed_out",
+        }
     ]
+
+
+def test_component_is_a_row_from_when_it_joined_until_it_left() -> None:
+    recorded = recorder()
+    stays = [membership("bob", capacity=inf), membership("ann"), membership("bob", joined_at=0.5)]
+    recorded.component_joined(stays[0])
+    recorded.component_joined(stays[1])
+    early = recorded.trace()
+    stays[0].left_at = 0.5
+    recorded.component_joined(stays[2])
+    assert list(early.components["left_at"].isna()) == [True, True]
+    assert rows(recorded.trace().components) == [
+        {
+            "number": 0,
+            "id": "bob",
+            "admission": "SERIAL",
+            "capacity": inf,
+            "joined_at": 0.25,
+            "left_at": 0.5,
+        },
+        {
+            "number": 1,
+            "id": "ann",
+            "admission": "SERIAL",
+            "capacity": 1.0,
+            "joined_at": 0.25,
+            "left_at": None,
+        },
+        {
+            "number": 2,
+            "id": "bob",
+            "admission": "SERIAL",
+            "capacity": 1.0,
+            "joined_at": 0.5,
+            "left_at": None,
+        },
+    ]
+
+
+def test_component_that_comes_and_goes_within_an_instant_has_a_row_per_stay() -> None:
+    recorded = gl.Recorder()
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(observer=recorded) as bus:
+            for _ in range(3):
+                bus.register(Part("ann", sleeps(1.0)))
+                bus.unregister("ann")
+
+    gl.run(main)
+    assert (
+        _columns(recorded.trace().components, "id", "joined_at", "left_at")
+        == [("ann", 0.0, 0.0)] * 3
+    )
+
+
+def test_failures_keep_their_first_lines_until_there_are_4096_different_ones() -> None:
+    recorded = recorder()
+    for id in range(5_000):
+        report_request(recorded, id, error=Failure("ValueError", f"no {id}"))
+    report_request(recorded, 5_000, error=Failure("KeyError", "'new'"))
+    report_request(recorded, 5_001, error=Failure("ValueError", "no 7"))
+    requests = recorded.trace().requests
+    assert list(requests["error"]) == ["ValueError"] * 5_000 + ["KeyError", "ValueError"]
+    assert list(requests["error_message"].iloc[:4_096]) == [f"no {id}" for id in range(4_096)]
+    assert requests["error_message"].iloc[4_096:5_001].isna().all()
+    assert requests["error_message"].iloc[5_001] == "no 7"
 
 
 def test_outcome_of_every_kind_is_recorded_under_its_own_word() -> None:
@@ -150,17 +240,18 @@ def test_names_that_occur_are_the_categories_in_alphabetical_order() -> None:
     recorded = gl.Recorder()
     open_routes(recorded, ("zoe", "bob", "b"), ("ann", "bob", "a"), ("eve", "never", "used"))
     for id, route, error in ((0, 0, "ValueError"), (1, 1, None), (2, 0, "KeyError")):
-        report_request(recorded, id, route=route, error=error)
-    report_delivery(recorded, 3, route=2, error="OSError")
+        report_request(recorded, id, route=route, error=error and Failure(error, f"{error} here"))
+    report_delivery(recorded, 3, route=2, error=Failure("OSError", ""))
     requests = recorded.trace().requests
     assert {
         name: list(requests[name].cat.categories)
-        for name in ("source", "target", "request_type", "error")
+        for name in ("source", "target", "request_type", "error", "error_message")
     } == {
         "source": ["ann", "zoe"],
         "target": ["bob"],
         "request_type": ["a", "b"],
         "error": ["KeyError", "ValueError"],
+        "error_message": ["KeyError here", "ValueError here"],
     }
     assert [row["error"] for row in rows(requests)] == ["ValueError", None, "KeyError"]
 
@@ -177,7 +268,7 @@ def test_many_names_and_many_rows_keep_together() -> None:
     assert list(requests["target"]) == [f"to{id % 1000 % 300}" for id in range(20_000)]
 
 
-def test_hundred_thousand_records_take_80_bytes_each_at_most() -> None:
+def test_hundred_thousand_records_take_112_bytes_each_at_most() -> None:
     recorded = recorder()
     gc.collect()
     tracemalloc.start()
@@ -187,7 +278,7 @@ def test_hundred_thousand_records_take_80_bytes_each_at_most() -> None:
         taken, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert taken / 100_000 <= 80
+    assert taken / 100_000 <= 112
 
 
 # --------------------------------------------------------------------------- traces of a live bus
@@ -283,22 +374,26 @@ def test_run_that_is_cut_leaves_each_open_message_pending_once() -> None:
     ]
 
 
-def test_exception_is_recorded_by_the_name_of_its_class() -> None:
+def test_exception_is_recorded_by_its_class_and_the_first_line_of_its_text() -> None:
     recorded = gl.Recorder()
 
     async def main() -> None:
         async with gl.HybridCoordinator(observer=recorded) as bus:
-            bus.register(Part("broken", raises(ZeroDivisionError()), hear=raises(KeyError("x"))))
+            bus.register(
+                Part("broken", raises(ZeroDivisionError("so\nlong")), hear=raises(KeyError()))
+            )
             bus.subscribe("broken", "news")
             await bus.request("broken", "ask", None, "me")
             await bus.emit_event("news", None, "me")
             await bus.drain()
 
     gl.run(main)
-    assert _columns(recorded.trace().requests, "outcome", "error") == [
-        ("failed", "ZeroDivisionError")
+    assert _columns(recorded.trace().requests, "outcome", "error", "error_message") == [
+        ("failed", "ZeroDivisionError", "so")
     ]
-    assert _columns(recorded.trace().deliveries, "outcome", "error") == [("failed", "KeyError")]
+    assert _columns(recorded.trace().deliveries, "outcome", "error", "error_message") == [
+        ("failed", "KeyError", "")
+    ]
 
 
 def test_manifest_says_which_bus_it_was_and_under_which_seed() -> None:

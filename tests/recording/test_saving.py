@@ -3,7 +3,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import genesis_lab as gl
 from genesis_lab.errors import DamagedTrace, InvalidSetting, NewerSchema
+from genesis_lab.messages import Failure, Membership, Wait, WaitKind
 from tests.recording.reports import (
     TABLES,
     frames,
@@ -24,6 +25,7 @@ from tests.recording.reports import (
 )
 
 FILES = [
+    "components.parquet",
     "deadlocks.parquet",
     "deliveries.parquet",
     "events.parquet",
@@ -95,13 +97,25 @@ REQUESTS = st.fixed_dictionaries(
         "route": st.integers(0, 2),
         "attempt": st.integers(0, 2**32 - 1),
         "outcome": st.sampled_from(gl.Outcome),
-        "error": st.none() | NAMES,
+        "error": st.none() | st.builds(Failure, NAMES, NAMES),
+        "timeout": TIMES,
         "intended_at": TIMES,
         "sent_at": TIMES,
+        "arrived_at": TIMES,
         "started_at": TIMES,
+        "served_at": TIMES,
         "finished_at": TIMES,
         "blocked": TIMES,
     }
+)
+WAITS = st.builds(Wait, IDS, IDS, st.sampled_from(get_args(WaitKind)), NAMES, st.floats(0, 10))
+STAYS = st.builds(
+    Membership,
+    id=NAMES,
+    admission=NAMES,
+    capacity=st.floats(1),
+    joined_at=st.floats(0, 10),
+    left_at=TIMES,
 )
 DEADLOCKS = st.builds(
     gl.Deadlock,
@@ -109,6 +123,7 @@ DEADLOCKS = st.builds(
     members=st.lists(IDS, unique=True).map(tuple),
     components=st.lists(NAMES).map(tuple),
     victims=st.lists(IDS),
+    waits=st.lists(WAITS, max_size=5),
     broken_at=TIMES,
     broken_by=st.sampled_from([None, "timed_out", "cancelled", "refused"]),
 )
@@ -118,11 +133,13 @@ DEADLOCKS = st.builds(
     routes=st.lists(st.tuples(NAMES, NAMES, NAMES), min_size=3, max_size=3),
     requests=st.dictionaries(IDS, REQUESTS),
     deadlocks=st.lists(DEADLOCKS, unique_by=lambda each: (each.formed_at, each.members)),
+    stays=st.lists(STAYS),
 )
 def test_any_trace_comes_back_as_it_was(
     routes: list[tuple[str, str, str]],
     requests: dict[int, dict[str, Any]],
     deadlocks: list[gl.Deadlock],
+    stays: list[Membership],
 ) -> None:
     recorded = gl.Recorder()
     open_routes(recorded, *routes)
@@ -130,6 +147,8 @@ def test_any_trace_comes_back_as_it_was(
         report_request(recorded, id, **values)
     for each in deadlocks:
         recorded.deadlock_formed(each)
+    for stay in stays:
+        recorded.component_joined(stay)
     with tempfile.TemporaryDirectory() as folder:
         recorded.trace().save(folder)
         loaded = gl.Trace.load(folder)
@@ -144,6 +163,7 @@ def test_saved_frames_can_be_read_without_the_lab(saved: Path) -> None:
         if name == "deadlocks":
             for column in ("members", "components", "victims"):
                 read[column] = read[column].map(tuple)
+            read["waits"] = read["waits"].map(lambda waits: tuple(Wait(**wait) for wait in waits))
         assert rows(read) == rows(frame)
 
 
@@ -277,9 +297,9 @@ def test_manifest_that_is_none_is_damaged(content: bytes, reason: str, saved: Pa
 
 def test_trace_with_a_newer_schema_asks_for_a_newer_lab(saved: Path) -> None:
     path = saved / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"schema": 2}), "utf-8")
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"schema": 3}), "utf-8")
     with pytest.raises(NewerSchema) as newer:
         gl.Trace.load(saved)
     assert str(newer.value) == (
-        f"{path}: written with schema 2, this genesis_lab reads up to 1: install a newer one"
+        f"{path}: written with schema 3, this genesis_lab reads up to 2: install a newer one"
     )

@@ -11,6 +11,7 @@ from genesis_lab.workloads.scripted import Call, Client, Emit, Fail, ScriptedCom
 from tests.plots.scenes import AT_ONCE, LISTENING, QUEUE, RING, trace_of
 from tests.recording.reports import (
     deadlock,
+    failure,
     open_routes,
     recorder,
     report_delivery,
@@ -118,7 +119,7 @@ def test_any_reply_that_never_came_ends_in_a_cross(outcome: gl.Outcome, arrow: s
     ("changed", "line"),
     [
         (
-            {"outcome": gl.Outcome.FAILED, "error": "KeyError"},
+            {"outcome": gl.Outcome.FAILED, "error": failure("KeyError")},
             "-)p1: news (1.25 s), failed, KeyError (2 s)",
         ),
         ({"outcome": gl.Outcome.CANCELLED}, "-xp1: news (1.25 s), cancelled (2 s)"),
@@ -236,7 +237,7 @@ def test_what_is_not_in_the_trace_cannot_be_shown(chosen: dict[str, Any], messag
 def test_names_are_escaped_wherever_they_stand(name: str, written: str) -> None:
     recorded = gl.Recorder()
     open_routes(recorded, (name, "bob", name))
-    report_request(recorded, error=name, finished_at=2.0)
+    report_request(recorded, error=failure(name), finished_at=2.0)
     recorded.deadlock_formed(deadlock(members=(0,), components=(name,), victims=[]))
     lines = lines_of(recorded.trace())
     assert lines[1] == f"    participant p0 as {written}"

@@ -12,11 +12,13 @@ import pytest
 
 import genesis_lab as gl
 from genesis_lab.errors import DamagedTrace, InvalidSetting, NewerSchema
+from genesis_lab.messages import Failure
 from tests.parts import Part, asks, sleeps
 from tests.recording.reports import (
     OpenMessages,
     deadlock,
     frames,
+    membership,
     recorder,
     report_delivery,
     report_event,
@@ -48,14 +50,19 @@ def test_spool_changes_nothing_about_the_trace(spool: Path) -> None:
     for recorded in (recorder(), recorder(spool=spool, flush_every=3)):
         standing = deadlock(0.25)
         recorded.deadlock_formed(standing)
+        stays = [membership(id) for id in ("bob", "ann", "eve")]
+        for stay in stays:
+            recorded.component_joined(stay)
+        stays[1].left_at = 0.5
         for id in (8, 1, 3, 0, 7, 2, 5):
-            report_request(recorded, id, route=id % 2, error=f"Error{id}")
+            report_request(recorded, id, route=id % 2, error=Failure(f"Error{id}", f"no {id}"))
             report_event(recorded, id + 10)
             report_delivery(recorded, id + 20)
         recorded.deadlock_formed(deadlock(0.125, broken_at=1.0, broken_by="cancelled"))
         report_request(recorded, 9)
         report_request(recorded, 4)
         standing.broken_at = 2.0
+        stays[0].left_at = 2.5
         traces.append(recorded.trace())
     assert_same(*traces)
     assert traces[0].digest() == traces[1].digest()
@@ -112,20 +119,22 @@ def test_all_is_on_disk_when_the_bus_is_closed(spool: Path) -> None:
     report_one_of_each(recorded)
     recorded.bus_closed()
     assert_same(recorded.trace(), gl.Trace.recover(spool))
-    assert [len(frame) for frame in frames(recorded.trace()).values()] == [1, 1, 1, 1]
+    assert [len(frame) for frame in frames(recorded.trace()).values()] == [1, 1, 1, 1, 1]
 
 
 def test_memory_stays_flat_over_a_million_requests(spool: Path) -> None:
     script = """
         import resource, sys
         import genesis_lab as gl
-        from genesis_lab.observers import Route
+        from genesis_lab.messages import Route
 
         recorder = gl.Recorder(spool=sys.argv[1], flush_every=10_000)
         recorder.route_opened(Route(0, "ann", "bob", "ask"))
         answered = gl.Outcome.ANSWERED
         for id in range(1_000_000):
-            recorder.request_ended(id, -1, id, 0, 1, answered, None, 1.0, 1.0, 1.0, 2.0, 0.0)
+            recorder.request_ended(
+                id, -1, id, 0, 1, answered, None, 5.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 0.0
+            )
             if id == 100_000:
                 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -218,16 +227,19 @@ def test_what_was_in_flight_at_the_last_flush_is_pending(spool: Path) -> None:
 def test_run_that_is_killed_within_a_flush_leaves_each_message_once(spool: Path) -> None:
     bus = OpenMessages(1)
     recorded = recorder(bus, spool=spool, flush_every=1)
-    standing = deadlock(0.5)
+    standing, stay = deadlock(0.5), membership()
     recorded.deadlock_formed(standing)
+    recorded.component_joined(stay)
     report_request(recorded, 0)
     as_of_first_flush = (spool / "open.arrows").read_bytes()
     bus.ids.clear()
     standing.broken_at = 2.0
+    stay.left_at = 3.0
     report_request(recorded, 1)
     (spool / "open.arrows").write_bytes(as_of_first_flush)
     assert outcomes(gl.Trace.recover(spool)) == [(0, "answered"), (1, "answered")]
     assert list(gl.Trace.recover(spool).deadlocks["broken_at"]) == [2.0]
+    assert list(gl.Trace.recover(spool).components["left_at"]) == [3.0]
 
 
 def test_run_that_is_killed_within_a_flush_leaves_what_its_last_messages_refer_to(
@@ -273,7 +285,7 @@ def test_spool_of_a_run_that_was_killed_before_its_first_flush_is_empty(spool: P
     recorded = recorder(spool=spool)
     report_one_of_each(recorded)
     trace = gl.Trace.recover(spool)
-    assert [len(frame) for frame in frames(trace).values()] == [0, 0, 0, 0]
+    assert [len(frame) for frame in frames(trace).values()] == [0, 0, 0, 0, 0]
     assert (trace.manifest.architecture, trace.manifest.seed) == ("hybrid", 7)
 
 
@@ -324,7 +336,7 @@ def test_spool_with_a_newer_schema_asks_for_a_newer_lab(spool: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"schema": 3}), "utf-8")
     with pytest.raises(NewerSchema) as newer:
         gl.Trace.recover(spool)
-    assert (newer.value.found, newer.value.supported) == (3, 1)
+    assert (newer.value.found, newer.value.supported) == (3, 2)
 
 
 def test_spool_with_files_in_each_others_place_is_damaged(spool: Path) -> None:

@@ -8,12 +8,15 @@ import pandas as pd
 import pytest
 
 import genesis_lab as gl
+from genesis_lab.messages import Failure, Wait
 from genesis_lab.observers import BusDescription
 from tests.parts import Part, asks, sleeps
 from tests.recording.reports import (
     OpenMessages,
     deadlock,
+    failure,
     frames,
+    membership,
     open_routes,
     recorder,
     report_delivery,
@@ -40,7 +43,7 @@ def test_digest_is_the_same_on_every_machine(backend: str) -> None:
     with pd.option_context("mode.string_storage", backend):
         digest = trace_of(report_one_of_each).digest()
     # Another schema may change it, but no other Python, pandas or processor.
-    assert digest == "cf921d83e1cca366c6306dc843f3f21ea63232b79a692c0880446d97e5db5cf9"
+    assert digest == "2375575409a2bbbeeb468780c56631f0ee43ebbc5661a5f1244ee61082bc246f"
 
 
 REQUEST = {
@@ -50,10 +53,13 @@ REQUEST = {
     "attempt": 2,
     "route": 1,
     "outcome": gl.Outcome.TIMED_OUT,
-    "error": "KeyError",
+    "error": Failure("KeyError", ""),
+    "timeout": 1.0,
     "intended_at": 1.0000000000000002,
     "sent_at": float("nan"),
+    "arrived_at": 1.5,
     "started_at": 1.25,
+    "served_at": 2.25,
     "finished_at": 2.25,
     "blocked": 0.25,
 }
@@ -64,6 +70,7 @@ DEADLOCK = {
     "members": (1, 3, 2),
     "components": ("ann", "bo", "bann"),
     "victims": [],
+    "waits": [Wait(1, 2, "reply", "bo", 0.25), Wait(2, 1, "admission", "bann", 0.25)],
     "broken_at": 3.0,
     "broken_by": "refused",
 }
@@ -76,12 +83,13 @@ DEADLOCK = {
         *(
             (report_delivery, field, value)
             for field, value in DELIVERY.items()
-            if field not in {"cause", "attempt"}
+            if field not in {"cause", "attempt", "timeout"}
         ),
         *(
             (report_event, field, value)
             for field, value in EVENT.items()
-            if field not in {"attempt", "outcome", "error", "started_at", "blocked"}
+            if field not in {"attempt", "outcome", "error", "timeout", "blocked"}
+            and field not in {"arrived_at", "started_at", "served_at"}
         ),
     ],
 )
@@ -103,6 +111,45 @@ def test_digest_changes_with_every_value_of_a_deadlock(field: str) -> None:
     assert len(digests) == 2
 
 
+WAIT = {"waiter": 3, "holder": 3, "kind": "event", "where": "bo", "since": 0.125}
+
+
+@pytest.mark.parametrize("field", WAIT)
+def test_digest_changes_with_every_value_of_a_wait(field: str) -> None:
+    wait = Wait(1, 2, "reply", "bob", 0.25)
+    digests = {
+        trace_of(partial(gl.Recorder.deadlock_formed, deadlock=deadlock(waits=[each]))).digest()
+        for each in (wait, wait._replace(**{field: WAIT[field]}))  # type: ignore[arg-type]  # by name
+    }
+    assert len(digests) == 2
+
+
+STAY: dict[str, Any] = {
+    "id": "bob",
+    "admission": "pool(2)",
+    "capacity": 2.0,
+    "joined_at": 0.5,
+    "left_at": 0.75,
+}
+
+
+@pytest.mark.parametrize("field", STAY)
+def test_digest_changes_with_every_value_of_a_component(field: str) -> None:
+    digests = {
+        trace_of(partial(gl.Recorder.component_joined, membership=each)).digest()
+        for each in (membership(), membership(**{field: STAY[field]}))
+    }
+    assert len(digests) == 2
+
+
+def test_digest_changes_with_the_text_of_an_error() -> None:
+    digests = {
+        trace_of(partial(report_request, error=failure("ValueError", line))).digest()
+        for line in ("no such thing", "nothing of the kind", "")
+    }
+    assert len(digests) == 3
+
+
 def test_digest_tells_the_two_zeros_apart_but_not_one_missing_time_from_another() -> None:
     zero, minus_zero, missing, other_missing = (
         trace_of(partial(report_request, started_at=time)).digest()
@@ -119,7 +166,7 @@ def test_digest_depends_on_what_was_recorded_and_not_on_the_order_of_arrival() -
         routes = [("ann", "bob", "ask"), ("bob", "ann", "answer")]
         open_routes(recorded, *(routes if ids == (1, 2) else reversed(routes)))
         for id in ids:
-            report_request(recorded, id, route=ids.index(id), error=f"Error{id}")
+            report_request(recorded, id, route=ids.index(id), error=failure(f"Error{id}"))
         digests.add(recorded.trace().digest())
     assert len(digests) == 1
 
@@ -173,6 +220,7 @@ def test_trace_shows_span_counts_slowest_requests_and_deadlocks() -> None:
             "  requests: 4 (2 answered, 1 timed_out, 1 pending)",
             "  events: 1",
             "  deliveries: 1 (1 handled)",
+            "  failed handlers: none",
             "  slowest requests:",
             "    5 s: #1 ann -> bob, ask, timed_out",
             "    1 s: #0 ann -> bob, ask, answered",
@@ -193,9 +241,29 @@ def test_trace_of_nothing_says_so() -> None:
             "  requests: 0",
             "  events: 0",
             "  deliveries: 0",
+            "  failed handlers: none",
             "  slowest requests: none",
             "  deadlocks: none",
         ]
+    )
+
+
+def test_trace_shows_how_many_handlers_failed_and_the_first_of_them() -> None:
+    recorded = recorder()
+    failed = gl.Outcome.FAILED
+    report_request(recorded, 0, outcome=failed, error=failure(), finished_at=2.0)
+    report_delivery(recorded, 1, outcome=failed, error=failure("KeyError", "'x'"), finished_at=1.5)
+    report_request(recorded, 2, outcome=gl.Outcome.DEADLOCKED, error=failure(), finished_at=1.0)
+    assert "  failed handlers: 2, first bob on news at 1.5 s: KeyError: 'x'" in repr(
+        recorded.trace()
+    )
+
+
+def test_trace_shows_a_failure_without_a_text_by_its_class() -> None:
+    recorded = recorder()
+    report_request(recorded, 0, outcome=gl.Outcome.FAILED, error=failure("KeyError", ""))
+    assert repr(recorded.trace()).splitlines()[5] == (
+        "  failed handlers: 1, first bob on ask at 2 s: KeyError"
     )
 
 
