@@ -892,8 +892,8 @@ def test_plain_and_async_handlers_leave_the_same_records(
 
         async def main() -> list[Any]:
             async with gl.ARCHITECTURES[architecture](observer=facts) as bus:
-                bus.register(component)
                 bus.register(Part("relay", asks("b")))
+                bus.register(component)
                 replies = [await ask(bus, "b", data) for data in ("x", "fail", None)]
                 await gl.sleep(0.5)
                 return [*replies, await ask(bus, "relay", "y")]
