@@ -5,9 +5,9 @@ from .dedicated_queues import DedicatedQueueBus
 from .hybrid import HybridCoordinator
 from .layered import LayeredBus
 from .policies import Attempt, Policy
+from .processors import work
 from .statistics import BusStatistics, ComponentStatistics, MessageStatistics
 from .synchronous import SynchronousBus
-from .processors import work
 
 __all__ = [
     "ARCHITECTURES",
