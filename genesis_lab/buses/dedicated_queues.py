@@ -94,8 +94,8 @@ class DedicatedQueueBus(Bus):
             self._empty(mailbox)
 
     def _close(self) -> None:
-        for service in self._services.values():  # of senders outside the bus that is cancelled
-            service.over.set()
+        for service in [*self._services.values()]:  # of senders outside a bus that is cancelled
+            self._end(service)
         super()._close()
 
     def unregister(self, component_id: str) -> None:
@@ -140,17 +140,29 @@ class DedicatedQueueBus(Bus):
             copy_context(),
         )
         self._put(service, route.link)
-        try:
-            with trio.CancelScope(deadline=deadline):
-                await service.over.wait()
-        except BaseException:
+        with trio.CancelScope(deadline=deadline):
+            await self._until_over(service, deadline)
+            return service.outcome, service.result
+        return Outcome.TIMED_OUT, None
+
+    async def _until_over(self, service: "Service", deadline: float) -> None:
+        """Wait in this task until a service is over, or give up.
+
+        Giving up is recorded at the instant of the deadline, before any task runs: a reply at that
+        same instant comes too late in whatever order tasks run.
+        """
+        request = service.message
+
+        def give_up(_raise_cancel: object) -> trio.lowlevel.Abort:
+            service.waiting = None
             if not request.ended:
-                self._ledger.give_up(request, Outcome.CANCELLED)
-            raise
-        if not service.over.is_set():
-            self._ledger.give_up(request, Outcome.TIMED_OUT)
-            return Outcome.TIMED_OUT, None
-        return service.outcome, service.result
+                is_late = trio.current_time() >= deadline
+                outcome = Outcome.TIMED_OUT if is_late else Outcome.CANCELLED
+                self._ledger.give_up(request, outcome)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        service.waiting = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(give_up)
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -265,8 +277,10 @@ class DedicatedQueueBus(Bus):
 
     def _end(self, service: "Service") -> None:
         """Let the sender know how its message ended."""
-        del self._services[service.message]
-        service.over.set()
+        self._services.pop(service.message, None)  # it is gone where the bus has closed already
+        if service.waiting is not None:
+            trio.lowlevel.reschedule(service.waiting)
+            service.waiting = None
 
 
 class Service:
@@ -299,6 +313,7 @@ class Service:
         self.data = data
         self.reply_link = reply_link
         self.context = context
-        self.over = trio.Event()
+        self.waiting: trio.lowlevel.Task | None = None
+        """The task of the sender, while that waits for the reply."""
         self.outcome = message.abandoned
         self.result: Any = None

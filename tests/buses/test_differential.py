@@ -72,12 +72,16 @@ tells = st.builds(Tell, st.sampled_from(TOPICS), st.booleans())
 steps = st.one_of(sleeps, asks, asks, tells, tells, st.builds(Fail))
 # Each begins with a sleep, so that what begins together goes on at different times.
 scripts = st.builds(
-    lambda first, others: (first, *others), sleeps, st.lists(steps, max_size=3).map(tuple)
+    lambda first, others: (first, *others),
+    sleeps,
+    st.lists(steps, min_size=1, max_size=3).map(tuple),
 )
 plays = st.builds(
     Play,
     st.dictionaries(st.sampled_from(IDS), st.builds(Script, scripts, scripts), min_size=2),
-    st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(TOPICS)), max_size=6).map(tuple),
+    st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(TOPICS)), min_size=2, max_size=6).map(
+        tuple
+    ),
     st.lists(scripts, min_size=1, max_size=3).map(tuple),
 )
 
