@@ -30,7 +30,7 @@ class Admission:
         """The same admission with so many waiting messages at most; the next one is rejected.
 
         >>> SERIAL.bounded(2)
-        SERIAL, queue 2
+        SERIAL.bounded(2)
 
         Raises
         ------
@@ -39,7 +39,8 @@ class Admission:
         """
         if not _is_whole(queue) or queue < 0:
             raise InvalidSetting("queue", queue, "a whole number >= 0")
-        return replace(self, name=f"{self.name.partition(',')[0]}, queue {queue}", queue=queue)
+        unbounded = self.name.partition(".bounded")[0]
+        return replace(self, name=f"{unbounded}.bounded({queue})", queue=queue)
 
     def __repr__(self) -> str:
         return self.name
@@ -83,8 +84,8 @@ class AdmissionByType:
     All other requests, and all events, share those of the default. An operation that always
     interleaves, as in Orleans, or a callback group, as in ROS 2, is a type with its own admission.
 
-    >>> AdmissionByType({"status": RE_ENTRANT}, default=SERIAL)
-    SERIAL; status: RE_ENTRANT
+    >>> AdmissionByType({"status": RE_ENTRANT}, default=SERIAL).name
+    'SERIAL; status: RE_ENTRANT'
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ class AdmissionByType:
         return hash((tuple(self.types.items()), self.default))
 
     def __repr__(self) -> str:
-        return self.name
+        return f"AdmissionByType({self.types!r}, default={self.default!r})"
 
 
 def _check_admission(name: str, value: object) -> None:
@@ -147,6 +148,10 @@ class _Default(float):
     """A number that stands for "what the bus says", and is shown as the number it mostly is."""
 
     __slots__ = ()
+
+    def __reduce__(self) -> str:
+        # The one value there is, also where a script comes to another process.
+        return "DEFAULT_TIMEOUT"
 
 
 DEFAULT_TIMEOUT = _Default(5.0)

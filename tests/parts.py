@@ -24,7 +24,7 @@ class Part(gl.Component):
         serve: Behaviour = answers,
         *,
         hear: Behaviour = answers,
-        admission: gl.Admission = gl.SERIAL,
+        admission: gl.Admission | gl.AdmissionByType = gl.SERIAL,
     ) -> None:
         super().__init__(id)
         self.admission = admission

@@ -1,10 +1,12 @@
 import asyncio
+import copy
 import pickle
 from typing import Any
 
 import pytest
 
 import genesis_lab as gl
+from genesis_lab.components import DEFAULT_TIMEOUT, INTERLEAVED, AdmissionByType
 from genesis_lab.errors import InvalidSetting, NotServed
 
 
@@ -51,13 +53,26 @@ def test_admissions_are_values() -> None:
 
 
 def test_admissions_are_named_as_they_are_written() -> None:
-    admissions = [gl.SERIAL, gl.CALL_CHAIN, gl.RE_ENTRANT, gl.pool(3)]
+    by_type = AdmissionByType({"status": gl.RE_ENTRANT}, default=INTERLEAVED)
+    admissions = [
+        *(gl.SERIAL, gl.CALL_CHAIN, gl.RE_ENTRANT, gl.pool(3)),
+        *(gl.SERIAL.bounded(2), gl.pool(3).bounded(2).bounded(0), by_type),
+    ]
     assert [repr(admission) for admission in admissions] == [
         "SERIAL",
         "CALL_CHAIN",
         "RE_ENTRANT",
         "pool(3)",
+        "SERIAL.bounded(2)",
+        "pool(3).bounded(0)",
+        "AdmissionByType({'status': RE_ENTRANT}, default=INTERLEAVED)",
     ]
+    assert by_type.name == "INTERLEAVED; status: RE_ENTRANT"
+
+
+def test_default_timeout_stays_itself_when_it_is_copied() -> None:
+    for copied in (copy.deepcopy(DEFAULT_TIMEOUT), pickle.loads(pickle.dumps(DEFAULT_TIMEOUT))):
+        assert copied is DEFAULT_TIMEOUT
 
 
 def test_a_component_may_be_tried_without_a_bus() -> None:

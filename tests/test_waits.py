@@ -6,17 +6,23 @@ from typing import Any
 
 import pytest
 
-from genesis_lab.messages import BrokenBy, Deadlock
-from genesis_lab.waits import Node, WaitForGraph
+from genesis_lab.messages import ELSEWHERE, BrokenBy, Deadlock, Wait, WaitKind
+from genesis_lab.waits import Home, Node, WaitForGraph
 
 
 class Desk:
     """A resource with so many places."""
 
+    kind: WaitKind = "admission"
+
     def __init__(self, name: str, places: int = 1) -> None:
         self.name = name
         self.taken: list[list[Message]] = [[] for _ in range(places)]
         self.queue: list[Message] = []
+
+    @property
+    def where(self) -> str:
+        return self.name
 
     def places(self) -> Iterable[Collection[Node]]:
         return self.taken
@@ -28,9 +34,12 @@ class Desk:
 class Message(Node):
     """A message at one desk: it sits there, or waits there."""
 
-    def __init__(self, id: int, desk: Desk, parent: Node | None) -> None:
-        super().__init__(id, parent)
+    awaited_as = "reply"
+
+    def __init__(self, id: int, desk: Desk, parent: Node | None, home: Home, now: float) -> None:
+        super().__init__(id, parent, home)
         self.desk = desk
+        self.sent_at = now
 
     def place(self) -> str:
         return self.desk.name
@@ -39,40 +48,63 @@ class Message(Node):
         return [self.desk] if any(self in place for place in self.desk.taken) else []
 
 
+class Bus:
+    """Where messages are, with a clock of its own; it keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.told: list[Deadlock] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def deadlock_formed(self, deadlock: Deadlock) -> None:
+        self.told.append(deadlock)
+
+
 class Scene:
     """Lets messages sit down, wait and end; instants are the numbers of what has happened."""
 
     def __init__(self) -> None:
         self.graph = WaitForGraph()
+        self.bus = Bus()
         self._ids = iter(range(1000))
 
-    def sits(self, desk: Desk, parent: Node | None = None, *, place: int = 0) -> Message:
+    def sits(
+        self, desk: Desk, parent: Node | None = None, *, place: int = 0, on: Bus | None = None
+    ) -> Message:
         """A new message that is served at the desk."""
-        message = self._new(desk, parent)
+        message = self._new(desk, parent, on or self.bus)
         desk.taken[place].append(message)
         return message
 
     def waits(
-        self, desk: Desk, parent: Node | None = None, *, at: float = 0.0
+        self, desk: Desk, parent: Node | None = None, *, at: float = 0.0, on: Bus | None = None
     ) -> tuple[Message, Deadlock | None]:
-        """A new message that waits at the desk, and the deadlock that it closes."""
-        message = self._new(desk, parent)
+        """A new message that waits at the desk, and the deadlock that it closes, on its bus."""
+        self.bus.time = at
+        message = self._new(desk, parent, on or self.bus)
         desk.queue.append(message)
-        return message, self.graph.begin(message, desk, at)
+        message.waiting_for, message.waiting_since = desk, at
+        knot = self.graph.begin(message, desk)
+        return message, None if knot is None else knot.reports[message.home]
 
     def ends(self, message: Message, *, at: float, how: BrokenBy = "timed_out") -> None:
-        """Take a message away, as a bus does: nobody waits for it, its place or turn is free."""
+        """Take a message away, as a bus does: no message waits for it, its place is free."""
+        self.bus.time = at
+        message.ended = True
+        message.waiting_for = None
         if message.parent is not None and message.parent.children is not None:
             message.parent.children.pop(message)
-        self.graph.end(message, at, how)
+        self.graph.freed(message, how)
         for place in message.desk.taken:
             if message in place:
                 place.remove(message)
         if message in message.desk.queue:
             message.desk.queue.remove(message)
 
-    def _new(self, desk: Desk, parent: Node | None) -> Message:
-        message = Message(next(self._ids), desk, parent)
+    def _new(self, desk: Desk, parent: Node | None, bus: Bus) -> Message:
+        message = Message(next(self._ids), desk, parent, bus, bus.time)
         if parent is not None:
             parent.children = parent.children or {}
             parent.children[message] = None
@@ -225,7 +257,7 @@ def test_a_pool_is_a_deadlock_by_way_of_another_component_too() -> None:
     assert sorted(formed.members) == [0, 1, 2, 3, 4, 5]
 
 
-def test_whoever_needs_help_from_outside_to_be_stuck_is_a_victim() -> None:
+def test_message_that_needs_help_from_outside_to_be_stuck_is_a_victim() -> None:
     scene, a, pool = Scene(), Desk("a"), Desk("pool", places=2)
     at_a = scene.sits(a)
     _, ring = scene.waits(a, at_a)  # 0 and 1 are deadlocked
@@ -240,7 +272,7 @@ def test_whoever_needs_help_from_outside_to_be_stuck_is_a_victim() -> None:
 # --- victims --------------------------------------------------------------------------------------
 
 
-def test_whoever_waits_for_a_member_later_is_a_victim_and_no_deadlock_of_its_own() -> None:
+def test_message_that_waits_for_a_member_later_is_a_victim_and_no_deadlock_of_its_own() -> None:
     scene, a, tail = Scene(), Desk("a"), Desk("tail")
     at_a = scene.sits(a)
     _, ring = scene.waits(a, at_a)
@@ -250,7 +282,7 @@ def test_whoever_waits_for_a_member_later_is_a_victim_and_no_deadlock_of_its_own
     assert facts(ring) == ((0, 1), ("a", "a"), [2, 3])
 
 
-def test_whoever_waited_for_a_member_before_is_a_victim_from_the_start() -> None:
+def test_message_that_waited_for_a_member_before_is_a_victim_from_the_start() -> None:
     scene, a, tail = Scene(), Desk("a"), Desk("tail")
     at_a = scene.sits(a)
     at_tail = scene.sits(tail)
@@ -273,7 +305,7 @@ def test_victims_are_named_once_in_the_order_in_which_they_joined() -> None:
     assert ring.victims == [3, 0, 4, 5, 6]
 
 
-def test_one_may_be_a_victim_of_two_deadlocks() -> None:
+def test_one_message_may_be_a_victim_of_two_deadlocks() -> None:
     scene, a, b, c = Scene(), Desk("a"), Desk("b"), Desk("c")
     _, first = scene.waits(a, scene.sits(a))
     _, second = scene.waits(b, scene.sits(b))
@@ -333,3 +365,38 @@ def test_the_same_wait_after_a_break_is_another_deadlock() -> None:
     assert second.formed_at == 3.0
     assert isnan(second.broken_at)
     assert first.victims == []
+
+
+# --- what is told ---------------------------------------------------------------------------------
+
+
+def test_deadlock_tells_who_waits_for_whom_and_since_when() -> None:
+    scene, a, b = Scene(), Desk("a"), Desk("b")
+    at_b = scene.sits(b, scene.sits(a))
+    _, formed = scene.waits(a, at_b, at=3.0)
+    assert formed is not None
+    assert formed.waits == [
+        Wait(0, 1, "reply", "b", 0.0),
+        Wait(1, 2, "reply", "a", 3.0),
+        Wait(2, 0, "admission", "a", 3.0),
+    ]
+    scene.waits(b, at=4.0)
+    assert formed.waits[3:] == [Wait(3, 1, "admission", "b", 4.0)]
+
+
+def test_deadlock_across_two_buses_is_told_to_each_in_its_own_ids_and_times() -> None:
+    scene, a, b, other = Scene(), Desk("a"), Desk("b"), Bus()
+    other.time = 100.0
+    at_b = scene.sits(b, scene.sits(a), on=other)
+    _, formed = scene.waits(a, at_b, at=1.0)
+    assert scene.bus.told == [formed]
+    [seen] = other.told
+    assert facts(formed) == ((0, ELSEWHERE, 2), ("a", "b", "a"), [])
+    assert facts(seen) == ((ELSEWHERE, 1, ELSEWHERE), ("a", "b", "a"), [])
+    assert formed is not None
+    assert (formed.formed_at, seen.formed_at) == (1.0, 100.0)
+    assert formed.waits == [
+        Wait(0, ELSEWHERE, "reply", "b", 100.0),
+        Wait(ELSEWHERE, 2, "reply", "a", 1.0),
+        Wait(2, 0, "admission", "a", 1.0),
+    ]

@@ -8,7 +8,6 @@ task, who runs a service.
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from html import escape
 from math import inf
 from types import TracebackType
@@ -18,35 +17,25 @@ import trio
 from trio.lowlevel import enable_ki_protection
 
 from genesis_lab import virtual_time
-from genesis_lab.buses import gates
-from genesis_lab.buses.checks import check_instant, check_seconds
-from genesis_lab.buses.directory import Directory, Subscriber, Timeouts, Topic
+from genesis_lab.buses.directory import Directory, Timeouts
 from genesis_lab.buses.endings import is_cancellation, unwrapped
+from genesis_lab.buses.events import Events
 from genesis_lab.buses.explanations import explain
-from genesis_lab.buses.gates import Gate, Path
-from genesis_lab.buses.identity import Adopted, CallToken, adopted, waiter_of
-from genesis_lab.buses.inflight import NO_CAUSE, Delivery, Emit, Request, serving
+from genesis_lab.buses.inflight import Delivery, Request
 from genesis_lab.buses.ledger import Ledger, graph_of_run
 from genesis_lab.buses.links import Latency, Links
-from genesis_lab.buses.listening import Listener, Matches
 from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.buses.policies import Policy
-from genesis_lab.buses.requests import Requests, lent_by
-from genesis_lab.buses.service import serve
+from genesis_lab.buses.requests import Requests
 from genesis_lab.buses.statistics import BusStatistics, statistics_of
 from genesis_lab.components import SERIAL, Admission, AdmissionByType, Component, check_admission
 from genesis_lab.errors import (
     AlreadyRegistered,
     BusNotOpen,
     BusOpenedTwice,
-    DrainInsideHandler,
-    EventTimedOut,
     InvalidSetting,
-    NotSubscribed,
-    OutsideHandler,
-    check_text,
 )
-from genesis_lab.messages import BrokenBy, Outcome, Route
+from genesis_lab.messages import Route
 from genesis_lab.observers import BusDescription, Observer
 
 log = logging.getLogger("genesis_lab.bus")
@@ -55,7 +44,7 @@ _SHOWN = 8
 """How many components a bus names in its text."""
 
 
-class Bus(Requests):
+class Bus(Requests, Events):
     """Carries requests and events between components; an async context manager.
 
     Parameters
@@ -112,24 +101,17 @@ class Bus(Requests):
     @property
     def configuration(self) -> Mapping[str, Any]:
         """The settings, as the record shows them."""
-        common = {name: value for name, value in self._common.items() if value is not None}
+        # As text where they are no numbers: a record is saved as JSON.
+        common = {
+            name: value if isinstance(value, int | float) else repr(value)
+            for name, value in self._common.items()
+            if value is not None
+        }
         return {**self._settings(), **common}
 
     @abstractmethod
     def _settings(self) -> Mapping[str, Any]:
         """The settings that are this architecture's own."""
-
-    @abstractmethod
-    def _path(self, gate: Gate, nested: bool) -> Path:
-        """The gates that a message passes, in order.
-
-        Parameters
-        ----------
-        gate
-            The one of its component.
-        nested
-            Whether it is part of a call chain that is on the bus already.
-        """
 
     # --- opening and closing ----------------------------------------------------------------------
 
@@ -194,7 +176,7 @@ class Bus(Requests):
         """Cancel what is in flight; its senders and handlers then close the records."""
         self._is_stopped = True
         for message in list(self._ledger.in_flight.values()):
-            message.cancel()
+            self._ledger.cancel(message)
 
     def _open_bus(self) -> None:
         if self._was_opened:
@@ -204,7 +186,8 @@ class Bus(Requests):
         read = virtual_time.time_source()
         opened = read()
         self._epoch = trio.current_time()
-        self._now = self._ledger.now = lambda: read() - opened
+        # In virtual time a bus mostly opens at zero: its clock is then read without a call between.
+        self._now = self._ledger.now = read if opened == 0 else lambda: read() - opened
         self._ledger.waits = graph_of_run()
         self._forget_clock: Callable[[], object] = lambda: None
         seed, name = None, "real"
@@ -229,10 +212,7 @@ class Bus(Requests):
         """The run ends here: keep what is in flight as pending, and say why it is."""
         self._is_open = False
         explanation = explain(self._ledger)
-        messages = list(self._ledger.in_flight.values())
         self._ledger.cut()
-        for message in messages:
-            message.stop_returning()
         return explanation
 
     def _close(self) -> None:
@@ -331,8 +311,9 @@ class Bus(Requests):
         """
         mailbox = self._directory.unregister(component_id)
         mailbox.membership.left_at = self._now()
-        for message in [*mailbox.messages]:
-            message.cancel()
+        for message in mailbox.in_flight():
+            assert isinstance(message, Request | Delivery), "what has a target"
+            self._ledger.cancel(message)
 
     def components(self) -> tuple[str, ...]:
         """The ids of the registered components."""
@@ -382,231 +363,6 @@ class Bus(Requests):
     def _new_mailbox(self, component: Component, admission: Admission | AdmissionByType) -> Mailbox:
         """What a new component has on this bus."""
         return Mailbox(component, admission, inbox_limit=inf, joined_at=self._now())
-
-    # --- whose part it is -------------------------------------------------------------------------
-
-    def serving(self) -> CallToken | None:
-        """The identity of the call that is served here; None outside handlers.
-
-        Another task, or a worker, sends as a part of this call inside `part_of(token)`.
-        """
-        message = self._sender()
-        return None if message is None else CallToken(message)
-
-    @contextmanager
-    def part_of(self, token: CallToken | None) -> Iterator[None]:
-        """What is sent inside the block belongs to a call: its chain goes on, and it is the cause.
-
-        With None the identity is dropped: what is sent begins call chains of its own. Who *waits*
-        for it does not change: that is the message whose handler awaits it.
-
-        Raises
-        ------
-        InvalidSetting
-            The token is none of this bus's.
-        """
-        if token is not None and not (
-            isinstance(token, CallToken) and token.message.home is self._ledger
-        ):
-            raise InvalidSetting("token", token, "what `serving()` of this bus returned, or None")
-        message = None if token is None else token.message
-        before = adopted.set(Adopted(serving.get(), message))
-        try:
-            yield
-        finally:
-            adopted.reset(before)
-
-    # --- events -----------------------------------------------------------------------------------
-
-    @abstractmethod
-    async def emit_event(
-        self, event_type: str, data: Any, source: str, *, intended_at: float | None = None
-    ) -> None:
-        """Publish an event to the subscribers of its type.
-
-        Parameters
-        ----------
-        event_type, data, source
-            What happened, and to whom.
-        intended_at
-            When the workload meant to emit [s since the bus opened]; by default now.
-
-        Raises
-        ------
-        InvalidSetting
-            `intended_at` is not a finite number; the type or the source is not text, or none that a
-            record can hold.
-        BusNotOpen
-            The bus has not been opened, or was left.
-        """
-
-    async def _begin_event(
-        self, event_type: str, data: Any, source: str, intended_at: float | None
-    ) -> tuple[Emit, Topic]:
-        """A new event, in flight until its emitter goes on, and where it goes."""
-        if not self._is_open:
-            await self._refuse_when_closed()
-        topic = self._directory.topic(source, event_type)
-        if intended_at is not None:
-            intended_at = check_instant("intended_at", intended_at)
-        now = self._now()
-        caller = self._sender()
-        id = self._ledger.next_id()
-        emit = Emit(
-            id,
-            waiter_of(serving.get()),
-            id if caller is None or caller.ended else caller.chain,
-            self._ledger,
-            topic.route,
-            now,
-            NO_CAUSE if caller is None else caller.id,
-            data,
-            now if intended_at is None else intended_at,
-        )
-        self._ledger.open(emit)
-        return emit, topic
-
-    def _open_delivery(self, emit: Emit, to: Subscriber, sent_at: float) -> Delivery:
-        """An event's delivery to one subscriber, in flight."""
-        delivery = Delivery(
-            self._ledger.next_id(), self._ledger, to.route, sent_at, emit, to.mailbox
-        )
-        emit.subscribers += 1
-        self._ledger.open(delivery)
-        return delivery
-
-    def _open_awaited(self, emit: Emit, to: Subscriber) -> Delivery:
-        """A delivery that its emitter waits for, which makes it a part of the same call chain."""
-        delivery = self._open_delivery(emit, to, emit.sent_at)
-        delivery.chain = emit.chain
-        delivery.path = self._path(to.mailbox.gate, True)
-        self._ledger.hold(emit, delivery)
-        return delivery
-
-    async def _handle_here(
-        self, delivery: Delivery, to: Subscriber, *, path: Path | None = None
-    ) -> tuple[Outcome, Any]:
-        """Handle a delivery in this task, unless its subscriber has gone meanwhile.
-
-        The outcome, and the exception of a handler that failed.
-        """
-        if delivery.gone:
-            gates.leave(delivery)
-            self._ledger.close(delivery, delivery.abandoned)
-            return delivery.abandoned, None
-        mailbox = delivery.mailbox
-        return await serve(
-            self._ledger,
-            delivery,
-            mailbox.component.on_event,
-            mailbox.handles_plainly,
-            delivery.emit.data,
-            epoch=self._epoch,
-            link=to.link,
-            path=path,
-        )
-
-    async def next_event(
-        self, event_type: str, where: Matches | None = None, timeout: float | None = None
-    ) -> Any:
-        """Wait, inside a handler, until this component has handled an event; its data.
-
-        The wait is part of the wait-for graph: a component that takes one message at a time waits
-        in vain for an event that lies in its own inbox, and that is a deadlock.
-
-        Parameters
-        ----------
-        event_type
-            What to wait for; the component has to subscribe to it.
-        where
-            Whether an event with these data is the one; by default any is.
-        timeout
-            Seconds until the handler gives up; None or infinite: never.
-
-        Raises
-        ------
-        EventTimedOut
-            No matching event was handled in time.
-        OutsideHandler
-            No component's handler on this bus makes the call.
-        NotSubscribed
-            The component does not receive events of this type.
-        InvalidSetting
-            The type is not text, `where` cannot be called, or the timeout is no number of at least
-            zero.
-        DeadlockDetected
-            The wait would close a deadlock, and this bus refuses that.
-        """
-        check_text("event_type", event_type)
-        if where is not None and not callable(where):
-            raise InvalidSetting("where", where, "a function of an event's data, or None")
-        seconds = inf if timeout is None else check_seconds("timeout", timeout)
-        message = waiter_of(serving.get())
-        if not isinstance(message, Request | Delivery) or message.home is not self._ledger:
-            raise OutsideHandler("next_event")
-        mailbox = message.mailbox
-        component_id = mailbox.component.id
-        if not self._directory.is_subscribed(component_id, event_type):
-            raise NotSubscribed(component_id, event_type)
-        listener = Listener(message, component_id, event_type, where)
-        gate = lent_by(message)
-        if gate is not None:
-            self._ledger.step_aside(message, gate)
-        try:
-            await self._listen(message, listener, mailbox, seconds)
-        finally:
-            if gate is not None:
-                await self._ledger.take_back(message, gate)
-        if not listener.has_heard:
-            raise EventTimedOut(component_id, event_type, seconds)
-        return listener.heard()
-
-    async def _listen(
-        self, message: Request | Delivery, listener: Listener, mailbox: Mailbox, seconds: float
-    ) -> None:
-        """Wait until the listener has heard, or the time is over."""
-        self._ledger.listen(message, listener, mailbox)
-        how: BrokenBy = "cancelled"
-        try:
-            with trio.move_on_after(seconds) as scope:
-                await listener.until_heard()
-            if scope.cancelled_caught or message.has_expired:
-                how = "timed_out"
-        finally:
-            self._ledger.stop_listening(message, listener, mailbox, how)
-
-    async def drain(self) -> None:
-        """Wait until every event emitted so far has been handled, or lost.
-
-        Events that are emitted meanwhile, by handlers or by others, are not waited for; `settle`
-        waits for these, too. If the run is cut before, it does not return.
-
-        Raises
-        ------
-        DrainInsideHandler
-            A handler calls it, and would wait for itself.
-        """
-        await self._wait_for_events(self._ledger.until_events_ended)
-
-    async def settle(self) -> None:
-        """Wait until no event is on its way, those that events lead to among them.
-
-        It returns only in a pause of all feeds. If the run is cut before, it does not return.
-
-        Raises
-        ------
-        DrainInsideHandler
-            A handler calls it, and would wait for itself.
-        """
-        await self._wait_for_events(self._ledger.until_no_events)
-
-    async def _wait_for_events(self, until_ended: Callable[[], Any]) -> None:
-        if serving.get() is not None:
-            raise DrainInsideHandler
-        await trio.lowlevel.checkpoint()
-        await until_ended()
-        if self._ledger.is_cut:
-            await trio.sleep_forever()  # the cut has cancelled it
 
 
 def _check_component(component: object) -> None:

@@ -8,7 +8,7 @@ what it takes from the queue still waits.
 
 from collections.abc import Coroutine, Mapping
 from contextvars import Context, copy_context
-from math import inf
+from math import inf, nan
 from typing import Any
 
 import trio
@@ -205,9 +205,10 @@ class DedicatedQueueBus(Bus):
         """Put a message into its target's queue, or on its way there."""
         self._services[service.message] = service
         if link is None:
-            service.message.arrived_at = service.message.sent_at
             self._queue(service)
         else:
+            service.message.arrived_at = nan
+            service.message.mailbox.elsewhere[service.message] = None
             self._nursery.start_soon(self._carry, service, link.depart())
 
     @enable_ki_protection

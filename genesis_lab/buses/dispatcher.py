@@ -16,17 +16,19 @@ import trio
 from trio.lowlevel import enable_ki_protection
 
 from genesis_lab.buses import gates
-from genesis_lab.buses.endings import ending_of, failure_of
+from genesis_lab.buses.endings import Ending, ending_of, failure_of
 from genesis_lab.buses.gates import Gate, Inbox
 from genesis_lab.buses.inflight import Delivery, serving
 from genesis_lab.buses.ledger import Ledger
 from genesis_lab.buses.mailbox import Mailbox
-from genesis_lab.buses.unprotected import call_async, call_plain, take_over
+from genesis_lab.buses.unprotected import Begun, call_plain, first_step, rest_of
 from genesis_lab.errors import DeadlockDetected, QueueFull
 from genesis_lab.messages import Failure, Outcome
 
 # An enum's member costs a look-up each time it is named.
 HANDLED, CANCELLED = Outcome.HANDLED, Outcome.CANCELLED
+WELL = Ending(HANDLED, None)
+"""How most handlers end."""
 
 
 class Dispatcher:
@@ -59,15 +61,19 @@ class Dispatcher:
         nursery.start_soon(self._dispatch)
 
     def post(self, delivery: Delivery, inbox: Inbox) -> None:
-        """Put a delivery into its inbox, which has room."""
-        delivery.path = (inbox, delivery.mailbox.gate)
-        delivery.arrived_at = delivery.sent_at
+        """Put a delivery into its inbox, which has room; `wake` has to follow."""
         if inbox.enter(delivery):
-            self._make_ready(delivery)
+            self._ready.append(delivery)
         else:
             delivery.go_on = partial(self._make_ready, delivery)
             inbox.join(delivery)
             self._ledger.begin_wait(delivery, inbox)
+
+    def wake(self) -> None:
+        """Let what has been posted be handled."""
+        if self._idle is not None and self._ready:
+            trio.lowlevel.reschedule(self._idle)
+            self._idle = None
 
     def empty(self, mailbox: Mailbox) -> None:
         """Cancel what has not begun in an inbox; what is being handled was told to stop before."""
@@ -86,22 +92,14 @@ class Dispatcher:
                     self._remove(delivery)
                 else:
                     mailbox.gate.withdraw(delivery)
-                if mailbox.gate.holds(delivery):
-                    mailbox.gate.leave(delivery)
+                mailbox.gate.leave(delivery)
                 self._finish(delivery, CANCELLED)
 
     # --- which one is next ------------------------------------------------------------------------
 
     def _make_ready(self, delivery: Delivery) -> None:
         self._ready.append(delivery)
-        if self._idle is not None:
-            trio.lowlevel.reschedule(self._idle)
-            self._idle = None
-
-    def _next(self) -> Delivery:
-        if self._in_order:
-            self._in_order -= 1
-        return self._ready.popleft()
+        self.wake()
 
     def _remove(self, delivery: Delivery) -> None:
         if self._ready.index(delivery) < self._in_order:
@@ -136,11 +134,14 @@ class Dispatcher:
                 for _ in range(len(self._ready)):
                     if not self._ready:
                         break  # a handler has taken the next ones' subscriber off the bus
-                    delivery = self._next()
+                    if self._in_order:
+                        self._in_order -= 1
+                    delivery = self._ready.popleft()
                     gate = delivery.mailbox.gate
-                    if gate.holds(delivery) or gate.enter(delivery):
-                        await self._handle(delivery, scope)
-                        if delivery.scope is not None:
+                    if gate.enter(delivery) or gate.holds(delivery):
+                        begun = self._begin(delivery)
+                        if begun is not None:
+                            await self._go_on(delivery, begun, scope)
                             return
                     else:
                         self._queue(delivery, gate)
@@ -158,41 +159,51 @@ class Dispatcher:
 
         await trio.lowlevel.wait_task_rescheduled(forget)
 
-    async def _handle(self, delivery: Delivery, scope: trio.CancelScope) -> None:
-        """Run the handler, which takes this task over if it suspends, and close the delivery."""
+    def _begin(self, delivery: Delivery) -> Begun | None:
+        """Run the handler up to where it first suspends; None if it does not, and is done."""
         mailbox, route = delivery.mailbox, delivery.route
-        handler = mailbox.component.on_event
-        outcome, error = CANCELLED, None
+        handler, data = mailbox.component.on_event, delivery.emit.data
+        ending = WELL
         delivery.started_at = self._ledger.now()
+        delivery.task = delivery.outer = None
         serving.set(delivery)
         context = copy_context()
         try:
             if mailbox.handles_plainly:
-                context.run(call_plain, handler, route.type, delivery.emit.data, route.source)
+                context.run(call_plain, handler, route.type, data, route.source)
             else:
                 task = delivery.task = trio.lowlevel.current_task()
                 delivery.nurseries = len(task.child_nurseries)
-                await take_over(
-                    call_async(handler, route.type, delivery.emit.data, route.source),
-                    context,
-                    partial(self._hand_over, delivery, scope),
-                )
-            outcome = HANDLED
+                begun = context.run(first_step, handler, route.type, data, route.source)
+                if begun is not None:
+                    task.context = context  # trio runs the next steps in it
+                    return begun
         except BaseException as exception:  # noqa: BLE001  # `outward` goes on
-            outcome, error, outward = ending_of(exception, route, self._ledger.failures)
-            if outward is not None:
-                raise outward from None
-        finally:
-            if mailbox.gate.holds(delivery):  # one that stepped aside may have none
-                mailbox.gate.leave(delivery)
-            self._finish(delivery, outcome, error)
+            ending = ending_of(exception)
+        self._end(delivery, ending)
+        return None
 
-    def _hand_over(self, delivery: Delivery, scope: trio.CancelScope) -> None:
-        """The handler is about to suspend: this task is the delivery's, another one dispatches."""
+    async def _go_on(self, delivery: Delivery, begun: Begun, scope: trio.CancelScope) -> None:
+        """Run the rest of a handler that has suspended, in this task, which is now its own."""
+        ending = WELL
         delivery.scope = scope
         if delivery.gone:
             scope.cancel()
         self._nursery.start_soon(self._dispatch)
+        try:
+            await rest_of(begun)
+        except BaseException as exception:  # noqa: BLE001  # `outward` goes on
+            ending = ending_of(exception)
+        self._end(delivery, ending)
+
+    def _end(self, delivery: Delivery, ending: Ending) -> None:
+        """A handler is done: its component's place is free, and its delivery closed."""
+        delivery.mailbox.gate.leave(delivery)
+        self._finish(delivery, ending.outcome, ending.error)
+        if ending.failed is not None:
+            self._ledger.failures.handler_failed(delivery.route, ending.failed)
+        if ending.outward is not None:
+            raise ending.outward from None
 
     def _queue(self, delivery: Delivery, gate: Gate) -> None:
         """Let a delivery wait for a place at its component, or drop it."""
@@ -212,8 +223,9 @@ class Dispatcher:
             blocked, resume = _as_delivery(visitor), visitor.go_on
             blocked.waiting_for = None
             self._ledger.let_go(blocked)
-            blocked.sent_at = self._ledger.now()
+            blocked.sent_at = blocked.arrived_at = self._ledger.now()
             self.post(blocked, inbox)
+            self.wake()
             resume()
 
 

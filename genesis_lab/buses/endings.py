@@ -1,28 +1,37 @@
 """What an exception that leaves a component's handler means for the message and for its sender."""
 
+from typing import NamedTuple
+
 import trio
 
-from genesis_lab.buses.failures import FailureLog
-from genesis_lab.messages import Failure, Outcome, Route
+from genesis_lab.messages import Failure, Outcome
 
 _LONGEST = 200
 """Characters of an exception's text that a record keeps."""
 
 
-def ending_of(
-    exception: BaseException, route: Route, failures: FailureLog
-) -> tuple[Outcome, Failure | None, BaseException | None]:
-    """The outcome, the failure if there was one, and what has to go on to the sender's task.
+class Ending(NamedTuple):
+    """How an exception ends a message."""
+
+    outcome: Outcome
+    error: Failure | None
+    outward: BaseException | None = None
+    """What has to go on to the sender's task."""
+    failed: Exception | None = None
+    """What the handler failed with; told when the record is written, as it may end the run."""
+
+
+def ending_of(exception: BaseException) -> Ending:
+    """What becomes of a message whose handler raised.
 
     An `Exception` is the component's own and goes nowhere; a cancellation or an interrupt is not,
     and is never swallowed. A handler that fails while it is being cancelled raises both at once.
     """
     outward, failure = _part(exception)
     if failure is not None:
-        failures.handler_failed(route, failure)
-        return Outcome.FAILED, failure_of(failure), outward
+        return Ending(Outcome.FAILED, failure_of(failure), outward, failure)
     error = None if is_cancellation(exception) else failure_of(exception)
-    return Outcome.CANCELLED, error, outward
+    return Ending(Outcome.CANCELLED, error, outward)
 
 
 def failure_of(exception: BaseException) -> Failure:

@@ -70,8 +70,8 @@ def _undelivered(message: InFlight) -> str:
         return ""
     lying = [
         other
-        for other in message.mailbox.messages
-        if isinstance(other, Delivery) and other.started_at != other.started_at
+        for other in message.mailbox.in_flight()
+        if isinstance(other, Delivery) and not other.has_started
     ]
     return f"; undelivered there: {_some(lying)}" if lying else ""
 

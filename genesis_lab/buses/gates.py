@@ -93,10 +93,11 @@ class Gate:
         message.waiting_for = None
 
     def leave(self, message: Visitor) -> None:
-        """Give the place back; the message that has waited longest gets it."""
-        del self.taken[message]
-        if self.queue:
-            self.admit_waiting()
+        """Give the place back, if it has one; the message that has waited longest gets it."""
+        if message in self.taken:
+            del self.taken[message]
+            if self.queue:
+                self.admit_waiting()
 
     def admit_waiting(self) -> None:
         """Let the first in the queue enter, as far as there is room."""
@@ -178,6 +179,8 @@ class ChainGate(Gate):
 
     def leave(self, message: Visitor) -> None:
         """Give the chain's place back with its last message; the longest queued one gets it."""
+        if message not in self.taken:
+            return
         del self.taken[message]
         holders = self._held_by[message.chain]
         del holders[message]
@@ -246,5 +249,4 @@ def are_open(path: Path, chain: int | None) -> bool:
 def leave(message: Visitor) -> None:
     """Give back every place that the message has, the last one first."""
     for gate in reversed(message.path):
-        if gate.holds(message):
-            gate.leave(message)
+        gate.leave(message)

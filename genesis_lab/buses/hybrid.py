@@ -14,10 +14,10 @@ from genesis_lab.buses.directory import Subscriber, Timeouts, Topic
 from genesis_lab.buses.dispatcher import Dispatcher
 from genesis_lab.buses.endings import failure_of
 from genesis_lab.buses.gates import Gate, Inbox, Path
+from genesis_lab.buses.identity import lent_by
 from genesis_lab.buses.inflight import Delivery, Emit
 from genesis_lab.buses.links import Latency, Transit
 from genesis_lab.buses.mailbox import Mailbox
-from genesis_lab.buses.requests import lent_by
 from genesis_lab.components import Admission, AdmissionByType, Component
 from genesis_lab.errors import DeadlockDetected, InboxFull, check_choice
 from genesis_lab.messages import Outcome
@@ -172,8 +172,7 @@ class HybridCoordinator(Bus):
         The handler that emits gives its component up meanwhile, if its admission is of that kind.
         """
         waiter = emit.parent
-        gate = lent_by(waiter)
-        if waiter is None or gate is None:
+        if waiter is None or (gate := lent_by(waiter)) is None:
             await self._gather(emit, topic)
             return
         self._ledger.step_aside(waiter, gate)
@@ -193,24 +192,28 @@ class HybridCoordinator(Bus):
 
     async def _post(self, emit: Emit, topic: Topic) -> list[str]:
         """Put the event into each inbox, or on its way there; the subscribers that rejected it."""
-        full = []
+        full: list[str] = []
+        dispatcher = self._dispatcher
         sent_at = emit.sent_at
         for to in topic.subscribers:
+            mailbox = to.mailbox
             if emit.gone:
                 break
-            if not to.mailbox.is_registered:
+            if not mailbox.is_registered:
                 continue  # it left while the emitter was held up at another one
-            inbox = to.mailbox.inbox
             delivery = self._open_delivery(emit, to, sent_at)
+            inbox = mailbox.inbox
             if to.link is not None:
                 self._nursery.start_soon(self._carry, delivery, to.link.depart())
-            elif not inbox.is_full:
-                self._dispatcher.post(delivery, inbox)
+            elif len(inbox.queue) < inbox.limit:
+                dispatcher.post(delivery, inbox)
             elif self._overflow == "block":
+                dispatcher.wake()
                 await self._wait_for_room(emit, delivery, inbox)
                 sent_at = self._now()
             elif not self._drop_one(delivery, inbox) and self._overflow == "reject":
                 full.append(delivery.place())
+        dispatcher.wake()
         return full
 
     def _drop_one(self, delivery: Delivery, inbox: Inbox) -> bool:
@@ -232,8 +235,10 @@ class HybridCoordinator(Bus):
     async def _carry(self, delivery: Delivery, transit: Transit) -> None:
         """Take a delivery over its link, and put it into the inbox at the other end."""
         inbox = delivery.mailbox.inbox
+        delivery.mailbox.elsewhere[delivery] = None
         with trio.CancelScope() as scope:
             delivery.scope = scope
+            delivery.arrived_at = nan
             if delivery.gone:
                 scope.cancel()
             try:
@@ -242,20 +247,21 @@ class HybridCoordinator(Bus):
                 self._ledger.close(delivery, Outcome.CANCELLED)
                 raise
             delivery.scope = None
+            delivery.arrived_at = self._now()
             if not inbox.is_full:
                 self._dispatcher.post(delivery, inbox)
             elif self._overflow == "block":
                 await self._wait_for_room(None, delivery, inbox)
             else:
                 self._drop_one(delivery, inbox)
+            self._dispatcher.wake()
 
     async def _wait_for_room(self, emit: Emit | None, delivery: Delivery, inbox: Inbox) -> None:
         """Hold the emitter until the dispatcher has put its delivery into the inbox."""
         if emit is not None:
-            delivery.sent_at = nan
+            delivery.sent_at = delivery.arrived_at = nan
             self._ledger.hold(emit, delivery)
         inbox.blocked[delivery] = None
-        delivery.path = (inbox,)
         try:
             self._ledger.begin_wait(delivery, inbox)
             await self._ledger.park(delivery, inbox)

@@ -12,12 +12,14 @@ task has. A task in a nursery that was handed to the handler holds up its owner 
 tree of tasks answers this question, and the context variable does not.
 """
 
-from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 import trio
 
-from genesis_lab.buses.inflight import InFlight, serving
+from genesis_lab.buses.gates import Gate
+from genesis_lab.buses.inflight import NO_CAUSE, InFlight, serving
+from genesis_lab.waits import Home
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,26 +42,41 @@ class CallToken:
         return f"<CallToken of message {self.id}, call chain {self.chain}>"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Adopted:
-    """Another identity for what is sent in a context, as long as nothing more is served in it."""
+    """Another identity, in the place of the message being served: what is sent under it.
 
-    within: InFlight | None
-    """What was served where the identity was taken over."""
-    message: InFlight | None
-    """Whose part it is; None: a new chain."""
+    It looks like that message to those who ask whose part something is, and leads to the one that
+    is really served here when they ask who waits.
+    """
+
+    __slots__ = ("chain", "home", "id", "message", "outer")
+
+    task = None
+    """No task runs a service under it."""
+    nurseries = 0
+
+    def __init__(self, home: Home, message: InFlight | None, within: Any) -> None:
+        self.home = home
+        self.message = message
+        """Whose part it is; None: no message's."""
+        self.outer: Any = within
+        """What is served where the identity was taken over."""
+        self.id = NO_CAUSE if message is None else message.id
+        self.chain = NO_CAUSE if message is None else message.chain
+
+    @property
+    def ended(self) -> bool:
+        """Whether what is sent begins a call chain of its own."""
+        return self.message is None or self.message.ended
 
 
-adopted: ContextVar[Adopted | None] = ContextVar("adopted", default=None)
-
-
-def waiter_of(caller: InFlight | None) -> InFlight | None:
+def waiter_of(caller: Any) -> InFlight | None:
     """The message whose service cannot go on before what this task sends now has ended.
 
     Parameters
     ----------
     caller
-        The message that is served in this context.
+        What `serving` says in this context.
     """
     if caller is None:
         return None  # no message is served anywhere around: its context would have come along
@@ -69,7 +86,7 @@ def waiter_of(caller: InFlight | None) -> InFlight | None:
     return None if waiter is None or waiter.ended else waiter
 
 
-def _around(task: trio.lowlevel.Task, caller: InFlight | None) -> InFlight | None:
+def _around(task: trio.lowlevel.Task, caller: Any) -> InFlight | None:
     """The innermost message served around a task, in the task itself or in a nursery above it."""
     message = _own(caller, task, len(task.child_nurseries))
     while message is None:
@@ -84,8 +101,17 @@ def _around(task: trio.lowlevel.Task, caller: InFlight | None) -> InFlight | Non
     return message
 
 
-def _own(message: InFlight | None, task: trio.lowlevel.Task, nursery: int) -> InFlight | None:
+def _own(message: Any, task: trio.lowlevel.Task, nursery: int) -> InFlight | None:
     """From a message outwards, the first whose handler opened a task's nursery of this number."""
     while message is not None and (message.task is not task or message.nurseries > nursery):
         message = message.outer
+    assert message is None or isinstance(message, InFlight), "an identity has no task"
     return message
+
+
+def lent_by(waiter: InFlight) -> Gate | None:
+    """The gate whose place a message gives up while it waits for a reply, if it does."""
+    if not waiter.path:
+        return None
+    gate = waiter.path[-1]  # the component's own
+    return gate if gate.steps_aside else None

@@ -1,6 +1,8 @@
 """Messages on their way: the nodes of the wait-for graph, and what their records say.
 
-Made once per message on the hot path, hence plain classes whose defaults are class attributes.
+One is made per message, on the hot path, where each field that is set costs time. So a message has
+only what most messages need. What few need is kept elsewhere: the ledger knows refusals, returns
+and outcomes that came before the end of a service.
 """
 
 from collections.abc import Iterable
@@ -17,13 +19,12 @@ from genesis_lab.waits import Home, Resource
 if TYPE_CHECKING:
     import trio
 
-PENDING = Outcome.PENDING  # an enum's member costs a look-up each time it is named
 NO_CAUSE = -1
 """The cause of a message that no other message led to."""
 
 
 class InFlight(Visitor):
-    """A message on its way, from its sending until its outcome is known.
+    """A message on its way, from its sending until its outcome is known and its service is over.
 
     Parameters
     ----------
@@ -45,18 +46,11 @@ class InFlight(Visitor):
         "_blocked_since",
         "arrived_at",
         "blocked",
-        "deadline",
-        "error",
-        "finished_at",
         "gone",
         "nurseries",
-        "outcome",
         "outer",
-        "refused",
-        "returning",
         "route",
         "scope",
-        "served_at",
         "started_at",
         "task",
     )
@@ -66,12 +60,19 @@ class InFlight(Visitor):
     abandoned: ClassVar[Outcome] = Outcome.CANCELLED
     """The outcome when its target goes away."""
     is_delivery: ClassVar[bool] = False
-
     mailbox: Mailbox | None = None
     """Its target's; None for an event, whose deliveries have one each."""
+    deadline: float = inf
+    """When its sender gives up [s since the bus opened]."""
 
     parent: "InFlight | None"
+    # The next three are known, and set, once its handler begins.
+    task: "trio.lowlevel.Task | None"
+    """The task that its handler runs in."""
+    nurseries: int
+    """How many nurseries that task had open when the handler began: they are not its own."""
     outer: "InFlight | None"
+    """The message that is served around this one, in the same context."""
 
     def __init__(
         self,
@@ -95,34 +96,14 @@ class InFlight(Visitor):
         self.route = route
         self.sent_at = sent_at
         self.arrived_at = nan
-        """When it reached its target's gate."""
+        """When it reached its target's gate, or got into its inbox."""
         self.started_at = nan
-        self.served_at = nan
-        """When its handler ended."""
-        self.outcome = PENDING
-        """What its sender knows of its end; `PENDING` while that waits."""
-        self.error: Failure | None = None
-        self.finished_at = nan
-        """When its sender knew the outcome."""
         self.blocked = 0.0
         """The part of service spent waiting for nested messages and events, so far [s]."""
-        self.deadline = inf
-        """When its sender gives up [s since the bus opened]."""
         self.gone = False
         """Its target was unregistered, or the bus is closing."""
-        self.refused: Outcome | None = None
-        """The outcome that a refused wait gives it: it would have closed a deadlock, or queued
-        where there was no room."""
         self.scope: trio.CancelScope | None = None
         """What cancels its handler; None while that has not been entered."""
-        self.returning: trio.CancelScope | None = None
-        """What ends its wait for the place that it gave up."""
-        self.task: trio.lowlevel.Task | None = None
-        """The task that its handler runs in."""
-        self.nurseries = 0
-        """How many nurseries that task had open when the handler began: they are not its own."""
-        self.outer: InFlight | None = None
-        """The message that is served around this one, in the same context."""
 
     def nest(self, child: "InFlight") -> None:
         """Begin to wait for a nested message."""
@@ -159,24 +140,30 @@ class InFlight(Visitor):
         self.gone = True
         if self.scope is not None:
             self.scope.cancel()
-        self.stop_returning()
 
-    def stop_returning(self) -> None:
-        """Make it give up the wait for a place that it had."""
-        if self.returning is not None:
-            self.returning.cancel()
+    @property
+    def has_started(self) -> bool:
+        """Whether its handler has begun."""
+        return self.started_at == self.started_at  # NaN differs from itself
 
     @property
     def has_expired(self) -> bool:
         """Whether its deadline has passed: only that and `cancel` cancel its scope."""
         return self.scope is not None and self.scope.cancel_called and not self.gone
 
-    def report(self, observer: Observer) -> None:
+    def report(
+        self,
+        observer: Observer,
+        outcome: Outcome,
+        error: Failure | None,
+        served_at: float,
+        finished_at: float,
+    ) -> None:
         """Tell the observer how it ended, or that it is `PENDING` now."""
         raise NotImplementedError
 
     def blocked_by_now(self) -> float:
-        """The time blocked, with a nested wait that is still open [s]."""
+        """The time blocked, with a wait that is still open [s]."""
         if self.children or self.listening:
             return self.blocked + (self.home.now() - self._blocked_since)
         return self.blocked
@@ -185,7 +172,7 @@ class InFlight(Visitor):
 class Request(InFlight):
     """A request, from its sending until its sender knows the outcome and its service has ended."""
 
-    __slots__ = ("attempt", "cause", "intended_at", "mailbox", "timeout")
+    __slots__ = ("attempt", "cause", "deadline", "intended_at", "mailbox", "timeout")
 
     mailbox: Mailbox
 
@@ -208,6 +195,7 @@ class Request(InFlight):
         timeout: float,
     ) -> None:
         super().__init__(id, waiter, chain, home, route, sent_at)
+        self.arrived_at = sent_at
         self.deadline = sent_at + timeout
         self.timeout = timeout
         self.cause = cause
@@ -219,7 +207,14 @@ class Request(InFlight):
         """The component that serves it, or that it waits for."""
         return self.route.target
 
-    def report(self, observer: Observer) -> None:
+    def report(
+        self,
+        observer: Observer,
+        outcome: Outcome,
+        error: Failure | None,
+        served_at: float,
+        finished_at: float,
+    ) -> None:
         """Tell the observer how it ended."""
         observer.request_ended(
             self.id,
@@ -227,15 +222,15 @@ class Request(InFlight):
             self.chain,
             self.route.number,
             self.attempt,
-            self.outcome,
-            self.error,
+            outcome,
+            error,
             self.timeout,
             self.intended_at,
             self.sent_at,
             self.arrived_at,
             self.started_at,
-            self.served_at,
-            self.finished_at,
+            served_at,
+            finished_at,
             self.blocked_by_now() if self.children or self.listening else self.blocked,
         )
 
@@ -272,7 +267,14 @@ class Emit(InFlight):
         """The component that emits it."""
         return self.route.source
 
-    def report(self, observer: Observer) -> None:
+    def report(
+        self,
+        observer: Observer,
+        outcome: Outcome,
+        error: Failure | None,
+        served_at: float,
+        finished_at: float,
+    ) -> None:
         """Tell the observer when the emitter went on."""
         observer.event_emitted(
             self.id,
@@ -282,7 +284,7 @@ class Emit(InFlight):
             self.subscribers,
             self.intended_at,
             self.sent_at,
-            self.finished_at,
+            finished_at,
         )
 
 
@@ -300,7 +302,21 @@ class Delivery(InFlight):
     def __init__(
         self, id: int, home: Home, route: Route, sent_at: float, emit: Emit, mailbox: Mailbox
     ) -> None:
-        super().__init__(id, None, id, home, route, sent_at)
+        # Written out, because a fan-out makes hundreds of them at one instant.
+        self.id = self.chain = id
+        self.parent = None
+        self.home = home
+        self.children = None
+        self.waiting_for = None
+        self.listening = None
+        self.ended = False
+        self.path = mailbox.delivery_path
+        self.route = route
+        self.sent_at = self.arrived_at = sent_at
+        self.started_at = nan
+        self.blocked = 0.0
+        self.gone = False
+        self.scope = None
         self.emit = emit
         self.mailbox = mailbox
 
@@ -313,24 +329,32 @@ class Delivery(InFlight):
         listeners = [each for each in self.mailbox.listeners if each.expects(self)]
         return [*super().held(), *listeners]
 
-    def report(self, observer: Observer) -> None:
+    def report(
+        self,
+        observer: Observer,
+        outcome: Outcome,
+        error: Failure | None,
+        served_at: float,
+        finished_at: float,
+    ) -> None:
         """Tell the observer how it ended."""
         observer.delivery_ended(
             self.id,
             self.emit.id,
             self.chain,
             self.route.number,
-            self.outcome,
-            self.error,
+            outcome,
+            error,
             self.emit.intended_at,
             self.sent_at,
             self.arrived_at,
             self.started_at,
-            self.served_at,
-            self.finished_at,
+            served_at,
+            finished_at,
             self.blocked_by_now() if self.children or self.listening else self.blocked,
         )
 
 
-serving: ContextVar[InFlight | None] = ContextVar("serving", default=None)
-"""The message being served in this context, on whichever bus of the run."""
+serving: ContextVar[Any] = ContextVar("serving", default=None)
+"""The message being served in this context, on whichever bus of the run: an `InFlight`, or an
+`Adopted` identity of one (see `identity`), or None."""

@@ -13,6 +13,7 @@ from trio.lowlevel import enable_ki_protection
 from genesis_lab.buses.directory import RequestRoute
 from genesis_lab.buses.endings import failure_of
 from genesis_lab.buses.hybrid import HybridCoordinator
+from genesis_lab.buses.identity import Adopted
 from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.components import Admission, AdmissionByType, Component
 from genesis_lab.errors import CircularDependency, InvalidSetting, check_text
@@ -92,6 +93,9 @@ class LayeredBus(HybridCoordinator):
         path = []
         message = self._sender()
         while message is not None:
+            if isinstance(message, Adopted):
+                message = message.message
+                continue
             if message.home is self._ledger:
                 path.append(message.place())
             message = message.outer

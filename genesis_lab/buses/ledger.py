@@ -2,10 +2,11 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from itertools import count
-from math import inf
+from math import inf, nan
+from typing import Any, NamedTuple
 
 import trio
 
@@ -17,7 +18,7 @@ from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.errors import DeadlockDetected, QueueFull, as_cycle
 from genesis_lab.messages import BrokenBy, Deadlock, Failure, Outcome
 from genesis_lab.observers import Observer
-from genesis_lab.waits import WaitForGraph
+from genesis_lab.waits import Node, WaitForGraph
 
 log = logging.getLogger("genesis_lab.bus")
 
@@ -33,6 +34,26 @@ def graph_of_run() -> WaitForGraph:
     except LookupError:
         _graph.set(graph := WaitForGraph())
         return graph
+
+
+class Early(NamedTuple):
+    """What of a message's end was known before its record is written."""
+
+    outcome: Outcome
+    """`PENDING` while its sender waits."""
+    served_at: float
+    finished_at: float
+
+
+_NOTHING_YET = Early(PENDING, nan, nan)
+
+
+class Returning(NamedTuple):
+    """A message on its way back to the place that it gave up."""
+
+    scope: trio.CancelScope
+    """What ends its wait."""
+    is_over: trio.Event
 
 
 class Ledger:
@@ -64,7 +85,9 @@ class Ledger:
         self._refuses_deadlocks = refuses_deadlocks
         self._changes = trio.lowlevel.ParkingLot()
         self._watchers = 0
-        self._returning: dict[InFlight, trio.Event] = {}
+        self._refused: dict[InFlight, Outcome] = {}
+        self._early: dict[InFlight, Early] = {}
+        self._returning: dict[InFlight, Returning] = {}
 
     # --- from opening to closing ------------------------------------------------------------------
 
@@ -78,13 +101,15 @@ class Ledger:
         if self.is_cut:
             return
         self.in_flight[message.id] = message
-        mailbox = message.mailbox
-        if mailbox is not None:
-            mailbox.messages[message] = None
-            if message.is_delivery:
-                self.open_deliveries += 1
-                if mailbox.listeners:
-                    self._announce(message, mailbox)
+        if message.is_delivery:
+            self.open_deliveries += 1
+            self.announce(message)
+
+    def announce(self, delivery: InFlight) -> None:
+        """Tell the handlers that wait for an event of one on its way to their component."""
+        assert delivery.mailbox is not None, "a delivery has a target"
+        for listener in delivery.mailbox.listeners:
+            _tell(listener, delivery)
 
     def hold(self, sender: InFlight, message: InFlight) -> None:
         """From now on the sender waits for an open message, until it is let go or closed."""
@@ -104,13 +129,8 @@ class Ledger:
         """
         message.ended = True
         now = self.now()
-        if message.outcome is PENDING:
-            message.outcome = outcome
-            message.error = error
-            message.finished_at = now
-        if message.served_at != message.served_at and message.started_at <= now:
-            message.served_at = now
-        how = _how_it_ended(message) if self.waits.standing else "cancelled"
+        standing = self.waits.standing
+        how = self._how_it_ended(message) if standing else "cancelled"
         if message.parent is not None:
             message.parent.unnest(message)
             # A message keeps those that led to it no longer than it needs them: an endless chain
@@ -119,29 +139,73 @@ class Ledger:
         message.outer = None
         if self.is_cut:
             return
-        if self.waits.standing:
+        if standing:
             self.waits.freed(message, how)
         del self.in_flight[message.id]
         mailbox = message.mailbox
         if mailbox is not None:
-            del mailbox.messages[message]
+            if mailbox.elsewhere:
+                mailbox.elsewhere.pop(message, None)
             if message.is_delivery:
                 self.open_deliveries -= 1
-                if mailbox.listeners:
-                    self._settle(message, mailbox)
+                for listener in mailbox.listeners:
+                    listener.settle(message, was_handled=outcome is Outcome.HANDLED)
         if self.observer is not None:
-            message.report(self.observer)
+            started_at = message.started_at
+            served_at = now if started_at == started_at else nan  # noqa: PLR0124
+            if message in self._early:
+                self._report_early(self.observer, message, outcome, error, served_at, now)
+            else:
+                message.report(self.observer, outcome, error, served_at, now)
+        if self._refused:
+            self._refused.pop(message, None)
         if self._watchers:
             self._changes.unpark_all()
 
+    def _report_early(
+        self,
+        observer: Observer,
+        message: InFlight,
+        outcome: Outcome,
+        error: Failure | None,
+        served_at: float,
+        finished_at: float,
+    ) -> None:
+        """Report a message of whose end something was known before."""
+        early = self._early.pop(message)
+        if early.outcome is not PENDING:
+            outcome, error, finished_at = early.outcome, None, early.finished_at
+        if early.served_at == early.served_at:  # not NaN
+            served_at = early.served_at
+        message.report(observer, outcome, error, served_at, finished_at)
+
+    def served(self, message: InFlight) -> None:
+        """A message's service is over, and its reply is on its way."""
+        early = self._early.get(message, _NOTHING_YET)
+        self._early[message] = early._replace(served_at=self.now())
+
     def give_up(self, message: InFlight, outcome: Outcome) -> None:
         """The sender no longer waits for a message, whose service goes on."""
-        message.outcome = outcome
-        message.finished_at = self.now()
+        early = self._early.get(message, _NOTHING_YET)
+        self._early[message] = early._replace(outcome=outcome, finished_at=self.now())
         parent = message.parent
         self.let_go(message)
         if self.waits.standing and parent is not None and not self.is_cut:
             self.waits.freed(parent, "timed_out" if outcome is Outcome.TIMED_OUT else "cancelled")
+
+    def refuse(self, message: InFlight, outcome: Outcome) -> None:
+        """A wait of the message is refused, which gives it an outcome of its own."""
+        self._refused[message] = outcome
+
+    def refusal(self, message: InFlight) -> Outcome | None:
+        """The outcome of a message whose wait was refused; None for any other."""
+        return self._refused.get(message)
+
+    def cancel(self, message: InFlight) -> None:
+        """Make a message's handler stop, because its target or its bus goes away."""
+        message.cancel()
+        if message in self._returning:
+            self._returning[message].scope.cancel()
 
     def cut(self) -> None:
         """The run ends: what is in flight is pending, and nothing later is recorded."""
@@ -150,12 +214,15 @@ class Ledger:
             self.report_open(self.observer)
         self.in_flight.clear()
         self.open_deliveries = 0
+        for returning in self._returning.values():
+            returning.scope.cancel()
         self._changes.unpark_all()
 
     def report_open(self, observer: Observer) -> None:
         """Report what is in flight as it is now, in order of sending."""
         for message in self.in_flight.values():
-            message.report(observer)
+            early = self._early.get(message, _NOTHING_YET)
+            message.report(observer, early.outcome, None, early.served_at, early.finished_at)
 
     # --- waiting for what ends --------------------------------------------------------------------
 
@@ -211,7 +278,7 @@ class Ledger:
         knot = self.waits.begin(message, gate)
         if knot is not None and self._refuses_deadlocks and not self.is_cut:
             gate.withdraw(message)
-            message.refused = Outcome.DROPPED if message.is_delivery else Outcome.DEADLOCKED
+            self.refuse(message, Outcome.DROPPED if message.is_delivery else Outcome.DEADLOCKED)
             raise DeadlockDetected(knot.reports[self].components)
 
     def queue_at(self, message: InFlight, gate: Gate) -> None:
@@ -225,25 +292,31 @@ class Ledger:
             The wait would close a deadlock, and this bus refuses that.
         """
         if gate.is_full:
-            message.refused = Outcome.DROPPED if message.is_delivery else Outcome.REJECTED
+            self.refuse(message, Outcome.DROPPED if message.is_delivery else Outcome.REJECTED)
             raise QueueFull(gate.where, message.route.type)
         gate.join(message)
+        mailbox = message.mailbox
+        if mailbox is not None and gate.where != mailbox.component.id:
+            mailbox.elsewhere[message] = None  # so that it ends when its target leaves the bus
         self.begin_wait(message, gate)
 
-    async def wait_at(self, message: InFlight, gate: Gate) -> None:
+    def wait_at(self, message: InFlight, gate: Gate) -> Coroutine[Any, Any, object]:
         """Queue at a gate, and wait in this task until it lets the message in."""
         self.queue_at(message, gate)
-        await self.park(message, gate)
+        return self.park(message, gate)
 
-    async def park(self, message: InFlight, gate: Gate) -> None:
-        """Wait in this task, already in the gate's queue, until `message.go_on()` is called."""
+    def park(self, message: InFlight, gate: Gate) -> Coroutine[Any, Any, object]:
+        """Wait in this task, already in the gate's queue, until `message.go_on()` is called.
+
+        Returns the inner coroutine: each one more costs whenever the task is resumed.
+        """
         message.go_on = partial(trio.lowlevel.reschedule, trio.lowlevel.current_task())
 
         def withdraw(_raise_cancel: object) -> trio.lowlevel.Abort:
             gate.withdraw(message)
             return trio.lowlevel.Abort.SUCCEEDED
 
-        await trio.lowlevel.wait_task_rescheduled(withdraw)
+        return trio.lowlevel.wait_task_rescheduled(withdraw)  # noqa: ASYNC105  # the caller awaits
 
     def deadlock_formed(self, deadlock: Deadlock) -> None:
         """Learn of a deadlock that has a member on this bus."""
@@ -261,6 +334,8 @@ class Ledger:
         """Give a message's place up while its handler waits for a reply."""
         if gate.holds(message):
             gate.leave(message)
+            assert message.mailbox is not None, "only what is served has a place"
+            message.mailbox.elsewhere[message] = None
 
     async def take_back(self, message: InFlight, gate: Gate) -> None:
         """Wait until a message has its place again, so that its handler may go on.
@@ -270,24 +345,27 @@ class Ledger:
         Several tasks of one handler may come back at once: one of them queues for all.
         """
         while not gate.holds(message) and not gate.enter(message):
-            if (returned := self._returning.get(message)) is not None:
+            returning = self._returning.get(message)
+            if returning is not None:
                 with trio.CancelScope(shield=True):
-                    await returned.wait()
-                if message.gone or message.has_expired:
-                    return
+                    await returning.is_over.wait()
+                if returning.scope.cancel_called:
+                    break
                 continue
-            self._returning[message] = trio.Event()
+            scope = trio.CancelScope(shield=True, deadline=_deadline(message))
+            self._returning[message] = Returning(scope, trio.Event())
             try:
-                with trio.CancelScope(shield=True, deadline=_deadline(message)) as scope:
-                    message.returning = scope
+                with scope:
                     gate.join(message)  # whatever the queue's limit: the message was in before
                     self.begin_wait(message, gate)
                     await self.park(message, gate)
                 if scope.cancelled_caught:
-                    return
+                    break
             finally:
-                message.returning = None
-                self._returning.pop(message).set()
+                self._returning.pop(message).is_over.set()
+        else:
+            return
+        await trio.lowlevel.checkpoint()  # the handler is cancelled, and must not go on
 
     # --- waits for events -------------------------------------------------------------------------
 
@@ -299,7 +377,7 @@ class Ledger:
         DeadlockDetected
             The wait would close a deadlock, and this bus refuses that.
         """
-        for other in mailbox.messages:
+        for other in mailbox.in_flight():
             _tell(listener, other)
         mailbox.listeners.append(listener)
         message.listen(listener, self.now())
@@ -317,16 +395,17 @@ class Ledger:
         if self.waits.standing and not self.is_cut:
             self.waits.freed(message, how)
 
-    def _announce(self, message: InFlight, mailbox: Mailbox) -> None:
-        for listener in mailbox.listeners:
-            _tell(listener, message)
+    def _how_it_ended(self, message: InFlight) -> BrokenBy:
+        """What freed the messages that waited for this one, if that was a deadlock."""
+        if message in self._refused:
+            return "refused"
+        nested: InFlight | None = message
+        while nested is not None and not nested.has_expired:
+            nested = nested.parent
+        return "cancelled" if nested is None else "timed_out"
 
-    def _settle(self, message: InFlight, mailbox: Mailbox) -> None:
-        for listener in mailbox.listeners:
-            listener.settle(message, was_handled=message.outcome is Outcome.HANDLED)
 
-
-def _tell(listener: Listener, message: InFlight) -> None:
+def _tell(listener: Listener, message: Node) -> None:
     if isinstance(message, Delivery) and listener.wants(message.route.type, message.emit.data):
         listener.expect(message, message.emit.data)
 
@@ -340,13 +419,3 @@ def _deadline(message: InFlight) -> float:
             deadline = min(deadline, each.scope.deadline)
         each = each.outer
     return deadline
-
-
-def _how_it_ended(message: InFlight) -> BrokenBy:
-    """What freed the messages that waited for this one, if that was a deadlock."""
-    if message.refused is not None:
-        return "refused"
-    nested: InFlight | None = message
-    while nested is not None and not nested.has_expired:
-        nested = nested.parent
-    return "cancelled" if nested is None else "timed_out"

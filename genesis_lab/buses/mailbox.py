@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from genesis_lab.buses.gates import Gate, Inbox, gate_of
+from genesis_lab.buses.gates import Gate, Inbox, Path, Visitor, gate_of
 from genesis_lab.components import Admission, AdmissionByType, Component
 from genesis_lab.messages import Membership
 
@@ -63,8 +63,10 @@ class Mailbox:
         # An infinite server would do any amount of work at once.
         workers = 1 if default.by_chain or default.capacity == inf else int(default.capacity)
         self.processor = trio.Semaphore(workers)
-        self.messages: dict[Any, None] = {}
-        """What is in flight to it: requests and deliveries."""
+        self.delivery_path: Path = (self.inbox, self.gate)
+        """The gates that a delivery passes which comes by way of the inbox."""
+        self.elsewhere: dict[Visitor, None] = {}
+        """What is in flight to it and may be at none of its gates: on a link, or yet to come."""
         self.listeners: list[Listener] = []
         """The waits of its handlers for events."""
         self.serves_plainly = not _is_async(component.process_request)
@@ -77,6 +79,14 @@ class Mailbox:
     def gates(self) -> tuple[Gate, ...]:
         """All gates of the component, the default one first."""
         return (self.gate, *self._gates.values())
+
+    def in_flight(self) -> list[Visitor]:
+        """What waits for the component or is served by it, in order of sending."""
+        found = dict(self.elsewhere)
+        for gate in (*self.gates(), self.inbox):
+            found.update(dict.fromkeys(gate.taken))
+            found.update(dict.fromkeys(gate.waiters()))
+        return sorted(found, key=lambda message: message.id)
 
 
 def _is_async(method: Callable[..., Any]) -> bool:

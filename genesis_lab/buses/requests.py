@@ -1,7 +1,6 @@
 """The life of a request: from the call, by way of policies, to the reply and its one record."""
 
-from abc import ABC
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from itertools import count
 from math import nan
 from typing import Any
@@ -10,27 +9,25 @@ import trio
 from trio.lowlevel import enable_ki_protection
 
 from genesis_lab.buses.checks import check_instant, seconds_of
-from genesis_lab.buses.directory import Directory, RequestRoute
+from genesis_lab.buses.directory import RequestRoute
 from genesis_lab.buses.endings import ending_of
 from genesis_lab.buses.failures import failed_handler
 from genesis_lab.buses.gates import Gate, are_open
-from genesis_lab.buses.identity import adopted, waiter_of
+from genesis_lab.buses.identity import lent_by, waiter_of
 from genesis_lab.buses.inflight import NO_CAUSE, InFlight, Request, serving
-from genesis_lab.buses.ledger import Ledger
 from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.buses.policies import Attempt, nest
+from genesis_lab.buses.sending import Sending
 from genesis_lab.buses.service import serve
 from genesis_lab.buses.unprotected import call_plain
 from genesis_lab.components import DEFAULT_TIMEOUT
 from genesis_lab.errors import (
-    BusNotOpen,
     RequestError,
     RequestTimedOut,
     TargetGone,
     UnknownTarget,
 )
 from genesis_lab.messages import Failure, Outcome
-from genesis_lab.observers import Observer
 
 # An enum's member costs a look-up each time it is named.
 ANSWERED, CANCELLED = Outcome.ANSWERED, Outcome.CANCELLED
@@ -39,19 +36,8 @@ _UNPAUSED = 1000
 """After how many requests in a row that no scheduler pass came between there is a checkpoint."""
 
 
-class Requests(ABC):
+class Requests(Sending):
     """The side of a bus that answers requests."""
-
-    _observer: Observer | None
-    _ledger: Ledger
-    _directory: Directory
-    _request_routes: dict[tuple[str, str, str], RequestRoute]
-    """Those of the directory: the look-up on the hot path."""
-    _now: Callable[[], float]
-    _epoch: float
-    """When the bus opened, on trio's clock."""
-    _is_open: bool
-    _is_stopped: bool
 
     def __init__(self) -> None:
         self._unpaused = 0
@@ -213,7 +199,11 @@ class Requests(ABC):
             )
         else:
             request = self._open(route, mailbox, chain, cause, timeout, intended_at, attempt)
-            outcome, result = await self._await_service(request, data)
+            waiter = request.parent
+            if waiter is None or (gate := lent_by(waiter)) is None:
+                outcome, result = await self._serve(request, data)
+            else:
+                outcome, result = await self._serve_beside(waiter, gate, request, data)
         if outcome is ANSWERED:
             return result
         if outcome is Outcome.TIMED_OUT:
@@ -221,32 +211,6 @@ class Requests(ABC):
         if not raising:
             return None
         raise self._explanation(outcome, result, route, timeout)
-
-    # --- who sends --------------------------------------------------------------------------------
-
-    def _sender(self) -> InFlight | None:
-        """The message whose part this is, which may have ended; None outside handlers."""
-        caller = serving.get()
-        part = adopted.get()
-        if part is not None and part.within is caller:
-            caller = part.message
-        # A component of another bus may be served around this: then it is not a cause on this one.
-        while caller is not None and caller.home is not self._ledger:
-            caller = caller.outer
-        return caller
-
-    async def _refuse_when_closed(self) -> None:
-        """After a cut everything is cancelled; else as `_refuse_new_work`."""
-        if self._ledger.is_cut:
-            await trio.lowlevel.checkpoint()
-        self._refuse_new_work()
-
-    def _refuse_new_work(self) -> None:
-        """A bus that is left takes no new work, but what it still serves may go on asking."""
-        caller = self._sender()
-        is_new = caller is None or caller.ended
-        if not self._ledger.is_cut and (self._is_stopped or is_new):
-            raise BusNotOpen(type(self).__name__)
 
     async def _pause(self) -> None:
         """Let others run, unless they did since the last time.
@@ -257,10 +221,10 @@ class Requests(ABC):
         """
         self._unpaused = 0
         clock = self._ledger.failures.clock
-        passes = -1 if clock is None else clock.passes
-        if clock is None or passes == self._passes:
+        if clock is None or clock.passes == self._passes:
             await trio.lowlevel.checkpoint()
-        self._passes = passes
+        if clock is not None:
+            self._passes = clock.passes
 
     # --- while it is served -----------------------------------------------------------------------
 
@@ -294,26 +258,14 @@ class Requests(ABC):
         self._ledger.open(request)
         return request
 
-    async def _await_service(self, request: Request, data: Any) -> tuple[Outcome, Any]:
-        """Wait for a request's service; the outcome, and the reply or the exception.
+    def _serve(self, request: Request, data: Any) -> Coroutine[Any, Any, tuple[Outcome, Any]]:
+        """Run the service in this task, the caller's; the outcome, and the reply or the exception.
 
-        The handler that waits gives its component up meanwhile, if its admission is of that kind.
+        Returns the inner coroutine: each one more costs whenever the handler waits.
         """
-        waiter = request.parent
-        gate = lent_by(waiter)
-        if waiter is None or gate is None:
-            return await self._serve(request, data)
-        self._ledger.step_aside(waiter, gate)
-        try:
-            return await self._serve(request, data)
-        finally:
-            await self._ledger.take_back(waiter, gate)
-
-    async def _serve(self, request: Request, data: Any) -> tuple[Outcome, Any]:
-        """Run the service in this task, the caller's."""
         mailbox, route = request.mailbox, request.route
         assert isinstance(route, RequestRoute), "a request has a request's route"
-        return await serve(
+        return serve(
             self._ledger,
             request,
             mailbox.component.process_request,
@@ -324,8 +276,19 @@ class Requests(ABC):
             reply_link=route.reply_link,
         )
 
+    async def _serve_beside(
+        self, waiter: InFlight, gate: Gate, request: Request, data: Any
+    ) -> tuple[Outcome, Any]:
+        """Have a request served while the handler that waits gives its component up."""
+        self._ledger.step_aside(waiter, gate)
+        try:
+            return await self._serve(request, data)
+        finally:
+            await self._ledger.take_back(waiter, gate)
+
     # --- served at once, or not at all ------------------------------------------------------------
 
+    @enable_ki_protection
     def _answer_plainly(
         self,
         route: RequestRoute,
@@ -339,6 +302,7 @@ class Requests(ABC):
     ) -> tuple[Outcome, Any]:
         """Serve a request by a handler that never waits: nothing else can happen meanwhile."""
         outcome, error = CANCELLED, None
+        failed: Exception | None = None
         result: Any = None
         sent_at = self._now()
         try:
@@ -346,24 +310,35 @@ class Requests(ABC):
             outcome = ANSWERED
         except BaseException as exception:  # noqa: BLE001  # `outward` goes on
             result = exception
-            outcome, error, outward = ending_of(exception, route, self._ledger.failures)
+            outcome, error, outward, failed = ending_of(exception)
             if outward is not None:
                 raise outward from None
         finally:
-            self._report_at_once(
-                route,
-                chain,
-                cause,
-                outcome,
-                error,
-                timeout,
-                intended_at,
-                sent_at,
-                sent_at,
-                attempt,
-            )
+            id = self._ledger.next_id()
+            if self._observer is not None and not self._ledger.is_cut:
+                now = self._now()
+                self._observer.request_ended(
+                    id,
+                    cause,
+                    id if chain is None else chain,
+                    route.number,
+                    attempt,
+                    outcome,
+                    error,
+                    timeout,
+                    sent_at if intended_at is None else intended_at,
+                    sent_at,
+                    sent_at,
+                    sent_at,
+                    now,
+                    now,
+                    0.0,
+                )
+            if failed is not None:
+                self._ledger.failures.handler_failed(route, failed)
         return outcome, result
 
+    @enable_ki_protection
     def _report_unserved(
         self,
         route: RequestRoute,
@@ -373,48 +348,26 @@ class Requests(ABC):
         intended_at: float | None,
         attempt: int,
     ) -> None:
-        """Report a request that was never served."""
-        caller = self._sender()
-        chain = None if caller is None or caller.ended else caller.chain
-        cause = NO_CAUSE if caller is None else caller.id
-        now = self._now()
-        self._report_at_once(
-            route, chain, cause, outcome, error, timeout, intended_at, now, nan, attempt
-        )
-
-    @enable_ki_protection
-    def _report_at_once(
-        self,
-        route: RequestRoute,
-        chain: int | None,
-        cause: int,
-        outcome: Outcome,
-        error: Failure | None,
-        timeout: float,
-        intended_at: float | None,
-        sent_at: float,
-        started_at: float,
-        attempt: int,
-    ) -> None:
-        """Report a request that was never in flight, because it ended where it began."""
+        """Report a request that was never served, because it ended where it began."""
         id = self._ledger.next_id()
         if self._observer is None or self._ledger.is_cut:
             return
+        caller = self._sender()
         now = self._now()
         self._observer.request_ended(
             id,
-            cause,
-            id if chain is None else chain,
+            NO_CAUSE if caller is None else caller.id,
+            id if caller is None or caller.ended else caller.chain,
             route.number,
             attempt,
             outcome,
             error,
             timeout,
-            sent_at if intended_at is None else intended_at,
-            sent_at,
-            started_at,
-            started_at,
-            nan if started_at != started_at else now,  # noqa: PLR0124
+            now if intended_at is None else intended_at,
+            now,
+            now,
+            nan,
+            nan,
             now,
             0.0,
         )
@@ -437,11 +390,3 @@ class Requests(ABC):
             case _:
                 assert isinstance(result, RequestError), "a refusal comes as its exception"
                 return result
-
-
-def lent_by(waiter: InFlight | None) -> Gate | None:
-    """The gate whose place a message gives up while it waits for a reply, if it does."""
-    if waiter is None or not waiter.path:
-        return None
-    gate = waiter.path[-1]  # the component's own
-    return gate if gate.steps_aside else None

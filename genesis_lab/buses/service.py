@@ -5,6 +5,7 @@ worker's, where requests are queued; there it may outlive the caller who waits f
 """
 
 from contextvars import copy_context
+from math import nan
 from typing import Any
 
 import trio
@@ -55,16 +56,17 @@ async def serve(  # noqa: PLR0912, PLR0915  # each coroutine more costs on the h
     """
     route = message.route
     outcome, error = CANCELLED, None
+    failed: Exception | None = None
     result: Any = None
     try:
         with trio.CancelScope(deadline=epoch + message.deadline) as scope:
             message.scope = scope
             try:
                 if link is not None:
+                    message.arrived_at = nan
+                    message.mailbox.elsewhere[message] = None
                     await link.travel()
                     message.arrived_at = ledger.now()
-                elif message.arrived_at != message.arrived_at:  # it is NaN: not queued elsewhere
-                    message.arrived_at = message.sent_at
                 for gate in message.path if path is None else path:
                     if not gate.enter(message):
                         await ledger.wait_at(message, gate)
@@ -85,23 +87,26 @@ async def serve(  # noqa: PLR0912, PLR0915  # each coroutine more costs on the h
             finally:
                 gates.leave(message)
             if reply_link is not None:
-                message.served_at = ledger.now()
+                ledger.served(message)
                 await reply_link.travel()
             outcome = message.completed
         if scope.cancelled_caught:
             outcome = message.abandoned if message.gone else Outcome.TIMED_OUT
     except BaseException as exception:  # noqa: BLE001  # `outward` goes on
         result = exception
-        if message.refused is not None and message.started_at != message.started_at:
-            outcome, error = message.refused, failure_of(exception)
+        refusal = None if message.has_started else ledger.refusal(message)
+        if refusal is not None:
+            outcome, error = refusal, failure_of(exception)
         else:
-            outcome, error, outward = ending_of(exception, route, ledger.failures)
+            outcome, error, outward, failed = ending_of(exception)
             if outcome is CANCELLED and error is None and message.has_expired:
                 outcome = Outcome.TIMED_OUT  # at the same instant as a deadline further out
             if outward is not None:
                 raise outward from None
     finally:
         ledger.close(message, outcome, error)
+        if failed is not None:
+            ledger.failures.handler_failed(route, failed)
     return outcome, result
 
 

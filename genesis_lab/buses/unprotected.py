@@ -15,7 +15,6 @@ from functools import partial
 from types import CoroutineType
 from typing import Any
 
-import trio
 from trio.lowlevel import disable_ki_protection
 
 from genesis_lab.errors import PlainButAsync
@@ -41,22 +40,34 @@ async def call_async(
     return await handler(type, data, source)
 
 
-@types.coroutine
-def take_over(
-    coroutine: Coroutine[Any, Any, Any], context: Context, on_suspend: Callable[[], None]
-) -> Generator[Any, Any, Any]:
-    """Await a coroutine in a context, which becomes the task's as soon as it suspends, if it does.
+Begun = tuple[Coroutine[Any, Any, Any], Any]
+"""A coroutine that has suspended, and the trap that it waits in."""
 
-    `on_suspend` is called just before that: from then on the task has to be the coroutine's alone.
-    """
+
+@disable_ki_protection
+def first_step(
+    handler: Callable[[str, Any, str], Awaitable[Any]], type: str, data: Any, source: str
+) -> Begun | None:
+    """Run a handler up to where it first suspends; None if it does not, and is done."""
+    awaitable = handler(type, data, source)
+    coroutine = awaitable if isinstance(awaitable, CoroutineType) else _awaited(awaitable)
     try:
-        trap = context.run(coroutine.send, None)
-    except StopIteration as stop:
-        return stop.value
-    on_suspend()
-    # trio runs each step of a task in `task.context`, from the next one on in this one.
-    trio.lowlevel.current_task().context = context
-    return (yield from _resume(coroutine, trap))
+        return coroutine, coroutine.send(None)
+    except StopIteration:
+        return None
+
+
+@disable_ki_protection
+async def _awaited(awaitable: Awaitable[Any]) -> Any:
+    """What a decorated handler returns may be any awaitable; a coroutine can be driven by hand."""
+    return await awaitable
+
+
+@types.coroutine
+@disable_ki_protection
+def rest_of(begun: Begun) -> Generator[Any, Any, Any]:
+    """Await the rest of a handler that has begun."""
+    return (yield from _resume(*begun))
 
 
 @types.coroutine

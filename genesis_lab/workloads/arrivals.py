@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import trio
 
-from genesis_lab.components import BusFace
+from genesis_lab.components import DEFAULT_TIMEOUT, BusFace
 from genesis_lab.errors import InvalidSetting
 from genesis_lab.streams import one_by_one, random_stream
 from genesis_lab.virtual_time import sleep
@@ -85,8 +85,13 @@ class Ask:
     target: str
     request_type: str = "work"
     source: str = "client"
-    timeout: float | None = 5.0
-    """Seconds; None: no limit."""
+    timeout: float | None = DEFAULT_TIMEOUT
+    """Seconds; None: no limit; by default what the bus's `timeouts` say, or 5 s."""
+
+    def __repr__(self) -> str:
+        # A default that is shown as a number would be one when it is pasted.
+        timeout = "" if self.timeout is DEFAULT_TIMEOUT else f", timeout={self.timeout!r}"
+        return f"Ask({self.target!r}, {self.request_type!r}, source={self.source!r}{timeout})"
 
     async def send(self, bus: BusFace, intended_at: float) -> Any | None:
         """The reply, or None whatever went wrong."""

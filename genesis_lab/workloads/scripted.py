@@ -21,8 +21,23 @@ from typing import Any, Protocol
 import trio
 
 from genesis_lab.buses import Bus
-from genesis_lab.components import SERIAL, Admission, BusFace, Component
-from genesis_lab.errors import InboxFull, LabError, NotServed, RequestError
+from genesis_lab.buses.processors import work
+from genesis_lab.components import (
+    DEFAULT_TIMEOUT,
+    SERIAL,
+    Admission,
+    AdmissionByType,
+    BusFace,
+    Component,
+)
+from genesis_lab.errors import (
+    EventTimedOut,
+    InboxFull,
+    LabError,
+    NotServed,
+    OutsideHandler,
+    RequestError,
+)
 from genesis_lab.streams import Draws
 from genesis_lab.virtual_time import sleep
 from genesis_lab.workloads.durations import Duration
@@ -40,6 +55,18 @@ class ScriptFailed(LabError):
 
     def __str__(self) -> str:
         return f"the script of {self.actor!r} says to fail here"
+
+
+class StepNeedsHandler(LabError):
+    """A client's script has a step that only a component's can take."""
+
+    def __init__(self, actor: str, step: "Step") -> None:
+        super().__init__(actor, step)
+        self.actor = actor
+        self.step = step
+
+    def __str__(self) -> str:
+        return f"{self.actor!r} cannot take the step {self.step!r}: it is in no component's handler"
 
 
 class Actor:
@@ -80,10 +107,15 @@ class Call:
 
     target: str
     request_type: str
-    timeout: float | None = 5.0
-    """Seconds; None: no limit."""
+    timeout: float | None = DEFAULT_TIMEOUT
+    """Seconds; None: no limit; by default what the bus's `timeouts` say, or 5 s."""
     raising: bool = False
     """Whether a request without an answer makes the script fail."""
+
+    def __repr__(self) -> str:
+        # A default that is shown as a number would be one when it is pasted.
+        timeout = "" if self.timeout is DEFAULT_TIMEOUT else f", timeout={self.timeout!r}"
+        return f"Call({self.target!r}, {self.request_type!r}{timeout}, raising={self.raising!r})"
 
     async def take(self, actor: Actor) -> None:
         """Send the request."""
@@ -111,6 +143,45 @@ class WaitRandom:
     async def take(self, actor: Actor) -> None:
         """Draw and sleep."""
         await sleep(actor.draws(self.duration)())
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Occupy the component for some time, as a computation does; others there have to wait.
+
+    A client occupies nothing: for it this is a `Wait`.
+    """
+
+    seconds: float
+
+    async def take(self, _actor: Actor) -> None:
+        """Work."""
+        await work(self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class NextEvent:
+    """Wait, inside a handler, until the component has handled an event of a type.
+
+    The script goes on when the event or the timeout comes, unless `raising`. A component that waits
+    has to subscribe to the type; a client, which receives no events, cannot take this step.
+    """
+
+    event_type: str
+    timeout: float | None = None
+    """Seconds; None: no limit."""
+    raising: bool = False
+    """Whether a timeout makes the script fail."""
+
+    async def take(self, actor: Actor) -> None:
+        """Wait for the event."""
+        try:
+            await actor.bus.next_event(self.event_type, timeout=self.timeout)
+        except EventTimedOut:
+            if self.raising:
+                raise
+        except OutsideHandler:
+            raise StepNeedsHandler(actor.id, self) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +242,7 @@ class ScriptedComponent(Component):
         *,
         on_request: Mapping[str, Script] | None = None,
         on_event: Mapping[str, Script] | None = None,
-        admission: Admission = SERIAL,
+        admission: Admission | AdmissionByType = SERIAL,
     ) -> None:
         super().__init__(id)
         self.admission = admission
@@ -216,7 +287,11 @@ class PlainComponent(Component):
     """
 
     def __init__(
-        self, id: str, *, fails_on: tuple[str, ...] = (), admission: Admission = SERIAL
+        self,
+        id: str,
+        *,
+        fails_on: tuple[str, ...] = (),
+        admission: Admission | AdmissionByType = SERIAL,
     ) -> None:
         super().__init__(id)
         self.admission = admission

@@ -9,6 +9,7 @@ An architecture of your own is checked like those of the lab:
 
 import decimal
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -212,7 +213,7 @@ def a_component_that_is_unregistered_is_gone(architecture: gl.Architecture) -> N
 @check
 def policies_stand_before_requests(architecture: gl.Architecture) -> None:
     async def refuses(attempt: Attempt) -> Any:
-        raise attempt.reject("closed today")
+        raise attempt.reject("closed")
 
     async def act(bus: gl.Bus) -> Any:
         bus.add_policy(refuses, target="b")
@@ -280,20 +281,16 @@ def events_reach_each_subscriber_once_and_in_order(architecture: gl.Architecture
 
 @check
 def a_failing_subscriber_hurts_no_other_one(architecture: gl.Architecture) -> None:
-    error = ValueError("bad")
-
     async def act(bus: gl.Bus) -> None:
         for _ in range(2):
-            try:
+            with suppress(ValueError):  # it reaches the emitter where the table says so
                 await emit(bus)
-            except ValueError as met:  # only where the table says so
-                assert met is error
         await bus.settle()
 
     _, facts = run(
         architecture,
         act,
-        Part("bad", hear=raises(error)),
+        Part("bad", hear=raises(ValueError("bad"))),
         Part("good", hear=sleeps(0.25)),
         news=["bad", "good"],
     )
@@ -445,7 +442,7 @@ def equal_seeds_have_equal_digests(architecture: gl.Architecture) -> None:
 
 @check
 def the_manifest_has_the_registered_name(architecture: gl.Architecture) -> None:
-    _, facts = run(architecture, lambda bus: emit(bus), seed=3)
+    _, facts = run(architecture, emit, seed=3)
     manifest = facts.trace().manifest
     assert (manifest.architecture, manifest.seed) == (architecture.name, 3)
 
@@ -510,7 +507,8 @@ def statistics_show_what_is_going_on(architecture: gl.Architecture) -> None:
                 (0, "b", 0.0)
             ]
         later = bus.statistics()
-        assert later.in_flight == later.deadlocks == ()
+        assert not later.in_flight
+        assert not later.deadlocks
         assert [each.serving for each in later.components] == [0, 0]
 
     run(architecture, act, Part("a"), Part("b", sleeps(1.0)))
@@ -738,7 +736,7 @@ def _(architecture: gl.Architecture) -> bool:
     return _deadlocks(run(architecture, act, Part("a", again))[1])
 
 
-@behaviour("a component that asks itself deadlocks though its admission is by call chain")
+@behaviour("a component that asks itself deadlocks under CALL_CHAIN")
 def _(architecture: gl.Architecture) -> bool:
     async def act(bus: gl.Bus) -> None:
         await ask(bus, "a", 1)

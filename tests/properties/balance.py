@@ -80,6 +80,17 @@ class Tally:
     async def drain(self) -> None:
         await self._bus.drain()
 
+    async def settle(self) -> None:
+        await self._bus.settle()
+
+    async def next_event(
+        self,
+        event_type: str,
+        where: Callable[[Any], bool] | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        return await self._bus.next_event(event_type, where, timeout)
+
     async def request(self, *message: Any, **options: Any) -> Any:
         return await self._send(self._bus.request, message, options)
 
@@ -155,7 +166,8 @@ def check_outcomes(record: PlainRecord) -> None:
 
 
 def check_times(row: RequestRow | DeliveryRow) -> None:
-    check_order(row.intended_at, row.sent_at, row.started_at, row.finished_at)
+    check_order(row.intended_at, row.sent_at, row.arrived_at, row.started_at, row.served_at)
+    check_order(row.sent_at, row.finished_at)
     service = row.finished_at - row.started_at
     assert row.blocked >= 0, row
     assert isnan(service) or row.blocked <= service + ROUNDING, row

@@ -6,7 +6,7 @@ sets until they are stable. Whatever begins and ends within one instant is not s
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import isnan, nan
+from math import inf, isnan, nan
 
 from genesis_lab.components import SERIAL, Admission
 from genesis_lab.workloads.scripted import System
@@ -141,7 +141,7 @@ class History:
             return emit.sent_at
         last = before[-1]
         placed = last.finished_at if isnan(last.sent_at) else last.sent_at
-        return float("inf") if isnan(placed) else max(placed, emit.sent_at)
+        return inf if isnan(placed) else max(placed, emit.sent_at)
 
     def _admitted_at(self, emit: Row) -> float:
         """When an event's deliveries began to be handled."""
@@ -177,11 +177,13 @@ class History:
             return None
         since = row.sent_at
         if isinstance(row, DeliveryRow) and not self.rules.is_awaited:
-            line = list(self._line(row, open_now, now))
-            if row.id != line[0].id:
+            line = [other.id for other in self._line(row, open_now, now)]
+            turns = self._turns(row)
+            if row.id not in line[:turns]:
                 offered = self._offered_at(row)
-                return [{line[0].id}], offered if isnan(row.sent_at) else min(offered, row.sent_at)
-            since = max([self._offered_at(row), *self._turns_before(row, now)])
+                since = offered if isnan(row.sent_at) else min(offered, row.sent_at)
+                return [{other} for other in line[:turns]], since
+            since = max(self._offered_at(row), self._turn_at(row, turns))
         elif isinstance(row, RequestRow) and self.rules.one_chain_at_a_time:
             since = row.sent_at
         target = self.record.routes[row.route].target
@@ -195,13 +197,23 @@ class History:
         same = [r for r in open_now.values() if isinstance(r, DeliveryRow) and key(r) == key(row)]
         yield from sorted(same, key=lambda r: (not r.sent_at <= now, r.sent_at, r.id))
 
-    def _turns_before(self, row: DeliveryRow, now: float) -> Iterator[float]:
-        """When those ended that stood before this one in its line."""
+    def _turns(self, row: DeliveryRow) -> int:
+        """How many deliveries of a line are handled, or at the gate, side by side."""
+        if self.rules.is_synchronous:
+            return 1
+        admission = self.admissions[self._target(row)]
+        places = inf if admission.interleaves else admission.capacity
+        return int(min(places, len(self.record.deliveries)))
+
+    def _turn_at(self, row: DeliveryRow, turns: int) -> float:
+        """When so few of those that stood before this one in its line were left."""
         key = (lambda r: r.event) if self.rules.is_synchronous else self._target
-        for other in self.record.deliveries:
-            stood_before = (other.sent_at, other.id) < (row.sent_at, row.id)
-            if key(other) == key(row) and stood_before and other.finished_at <= now:
-                yield other.finished_at
+        ends = [
+            nan_to_inf(other.finished_at)
+            for other in self.record.deliveries
+            if key(other) == key(row) and (other.sent_at, other.id) < (row.sent_at, row.id)
+        ]
+        return sorted(ends)[-turns] if len(ends) >= turns else row.sent_at
 
     def _target(self, row: DeliveryRow | RequestRow) -> str:
         return self.record.routes[row.route].target
@@ -221,4 +233,4 @@ class History:
 
 
 def nan_to_inf(time: float) -> float:
-    return float("inf") if isnan(time) else time
+    return inf if isnan(time) else time

@@ -110,7 +110,7 @@ class Performance:
     async def probe(self) -> None:
         """Ask each component once more; if nothing is deadlocked then all of them are free."""
         with trio.move_on_after(PATIENCE) as patience:
-            await self._bus.drain()
+            await self._bus.settle()
         if not patience.cancelled_caught:
             for component_id in self._bus.components():
                 await self._tally.request(component_id, "probe", None, PROBE)

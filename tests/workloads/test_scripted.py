@@ -1,3 +1,5 @@
+import pickle
+import re
 from collections.abc import Callable
 from math import inf
 from typing import Any
@@ -5,6 +7,7 @@ from typing import Any
 import pytest
 
 import genesis_lab as gl
+from genesis_lab.components import INTERLEAVED, AdmissionByType
 from genesis_lab.streams import random_stream
 from genesis_lab.workloads.arrivals import Ask, OpenLoop, Recorded
 from genesis_lab.workloads.durations import Constant, Empirical, Exponential, LogNormal
@@ -16,11 +19,14 @@ from genesis_lab.workloads.scripted import (
     Concurrent,
     Emit,
     Fail,
+    NextEvent,
     PlainComponent,
     ScriptedComponent,
+    StepNeedsHandler,
     System,
     Wait,
     WaitRandom,
+    Work,
 )
 
 
@@ -233,12 +239,19 @@ def test_repr_of_a_system_can_be_pasted() -> None:
                     "ask": (
                         Call("b", "ask", timeout=None, raising=True),
                         Concurrent((Wait(1.0),), (Fail(), Emit("tick"))),
+                        Work(0.5),
+                        NextEvent("tick", timeout=2.0),
+                        Call("b", "ask"),
                     )
                 },
                 on_event={"tick": (WaitRandom(Empirical([1, 2])), WaitRandom(LogNormal(1.0, 2.0)))},
                 admission=gl.pool(2),
             ),
             PlainComponent("b", fails_on=("ask",), admission=gl.CALL_CHAIN),
+            PlainComponent("c", admission=gl.SERIAL.bounded(2)),
+            PlainComponent(
+                "d", admission=AdmissionByType({"ask": gl.RE_ENTRANT}, default=gl.pool(2))
+            ),
         ),
         subscriptions=(("a", "tick"),),
         clients=(Client((Call("a", "ask", timeout=inf),), start_at=1.0),),
@@ -258,3 +271,132 @@ def test_step_of_ones_own_can_be_part_of_a_script() -> None:
         System(components=(), clients=(Client((Note(), Note()), source="me"),)), gl.SynchronousBus()
     )
     assert seen == ["me", "me"]
+
+
+# --- the time that a step takes, and from whom ----------------------------------------------------
+
+
+def worked(step: Any, admission: gl.Admission) -> float:
+    """When three messages that each take the step at one component are done."""
+    system = System(
+        components=(ScriptedComponent("a", on_request={"ask": (step,)}, admission=admission),),
+        clients=(Client((Call("a", "ask", None),)),) * 3,
+    )
+    return run(system, gl.HybridCoordinator()).at
+
+
+@pytest.mark.parametrize(
+    ("admission", "waits", "works"),
+    [
+        (gl.SERIAL, 3.0, 3.0),
+        (INTERLEAVED, 3.0, 3.0),
+        (gl.pool(2), 2.0, 2.0),
+        (gl.RE_ENTRANT, 1.0, 3.0),
+    ],
+    ids=repr,
+)
+def test_work_occupies_the_component_and_a_wait_does_not(
+    admission: gl.Admission, waits: float, works: float
+) -> None:
+    assert worked(Wait(1.0), admission) == waits
+    assert worked(Work(1.0), admission) == works
+
+
+def test_work_of_a_client_takes_its_time() -> None:
+    assert timed(Concurrent((Work(1.0),), (Work(1.0),))) == 1.0
+
+
+def hears(step: NextEvent, *, at: float) -> float:
+    """When a script is over that waits for an event from 0.5 s on, and one second more."""
+    system = System(
+        components=(
+            ScriptedComponent(
+                "a",
+                on_request={"ask": (Wait(0.5), step, Wait(1.0))},
+                on_event={"news": (Wait(0.25),)},
+                admission=gl.RE_ENTRANT,
+            ),
+        ),
+        subscriptions=(("a", "news"),),
+        clients=(Client((Call("a", "ask", None),)), Client((Emit("news"),), start_at=at)),
+    )
+    return run(system, gl.HybridCoordinator()).at
+
+
+def test_next_event_lets_the_script_go_on_when_the_event_has_been_handled() -> None:
+    assert hears(NextEvent("news"), at=2.0) == 3.25
+
+
+def test_next_event_lets_the_script_go_on_after_its_timeout() -> None:
+    assert hears(NextEvent("news", timeout=0.125), at=0.125) == 1.625
+
+
+def test_raising_next_event_fails_after_its_timeout() -> None:
+    component = ScriptedComponent(
+        "a", on_request={"ask": (NextEvent("news", timeout=0.5, raising=True), Wait(1.0))}
+    )
+
+    async def main() -> Any:
+        async with gl.HybridCoordinator() as bus:
+            bus.register(component)
+            bus.subscribe("a", "news")
+            return await bus.call("a", "ask", None, "test")
+
+    with pytest.raises(gl.HandlerFailed) as caught:
+        gl.run(main)
+    assert (
+        str(caught.value)
+        == "'a' failed on 'ask': EventTimedOut: 'a' handled no 'news' within 0.5 s"
+    )
+
+
+def test_client_cannot_wait_for_an_event_and_is_told_so() -> None:
+    system = System(components=(), clients=(Client((NextEvent("news"),), source="me"),))
+    message = (
+        "'me' cannot take the step NextEvent(event_type='news', timeout=None, raising=False): "
+        "it is in no component's handler"
+    )
+    with pytest.RaisesGroup(pytest.RaisesExc(StepNeedsHandler, match=f"^{re.escape(message)}$")):
+        run(system, gl.HybridCoordinator())
+
+
+# --- the timeout that a call gives ----------------------------------------------------------------
+
+
+class ATenth:
+    """A table of timeouts that says 0.1 s for all."""
+
+    def of(self, target: str, request_type: str) -> float:
+        return 0.1
+
+
+@pytest.mark.parametrize(("call", "ends_at"), [(Call("a", "ask"), 0.1), (Call("a", "ask", 5.0), 5)])
+@pytest.mark.parametrize("is_sent", [False, True], ids=["here", "in another process"])
+def test_call_that_gives_no_timeout_has_that_of_the_bus(
+    call: Call, ends_at: float, is_sent: bool
+) -> None:
+    call = pickle.loads(pickle.dumps(call)) if is_sent else call
+    system = System(
+        components=(ScriptedComponent("a", on_request={"ask": (Wait(9.0),)}),),
+        clients=(Client((call,)),),
+    )
+    assert run(system, gl.HybridCoordinator(timeouts=ATenth())).at == ends_at
+
+
+def test_traffic_that_gives_no_timeout_has_that_of_the_bus() -> None:
+    system = System(
+        components=(ScriptedComponent("a", on_request={"work": (Wait(9.0),)}),),
+        clients=(OpenLoop(Ask("a"), Recorded([0.0])),),
+    )
+    assert run(system, gl.HybridCoordinator(timeouts=ATenth())).at == 0.1
+
+
+def test_timeout_is_shown_where_it_is_given() -> None:
+    calls = [Call("a", "ask"), Call("a", "ask", 5.0), Call("a", "ask", None, raising=True)]
+    assert [repr(call) for call in calls] == [
+        "Call('a', 'ask', raising=False)",
+        "Call('a', 'ask', timeout=5.0, raising=False)",
+        "Call('a', 'ask', timeout=None, raising=True)",
+    ]
+    assert repr(Ask("a")) == "Ask('a', 'work', source='client')"
+    assert repr(Ask("a", timeout=1.0)) == "Ask('a', 'work', source='client', timeout=1.0)"
