@@ -93,3 +93,8 @@ def asking(
 ) -> Callable[[], Awaitable[Any]]:
     """The same, for a nursery to start."""
     return partial(ask, bus, target, data, timeout)
+
+
+def all_but(*names: str) -> list[str]:
+    """The architectures, without those of which something is not so: see test_conformance."""
+    return [name for name in gl.ARCHITECTURES if name not in names]

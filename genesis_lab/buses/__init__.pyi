@@ -1,6 +1,9 @@
 from .architectures import ARCHITECTURES, Architecture, add_architecture
+from .as_written import DesignAsWritten
 from .base import Bus
+from .dedicated_queues import DedicatedQueueBus
 from .hybrid import HybridCoordinator
+from .layered import LayeredBus
 from .policies import Attempt, Policy
 from .processors import work
 from .statistics import BusStatistics, ComponentStatistics, MessageStatistics
@@ -14,7 +17,10 @@ __all__ = [
     "Bus",
     "BusStatistics",
     "ComponentStatistics",
+    "DedicatedQueueBus",
+    "DesignAsWritten",
     "HybridCoordinator",
+    "LayeredBus",
     "MessageStatistics",
     "Policy",
     "SynchronousBus",

@@ -198,6 +198,26 @@ ARCHITECTURES = Architectures(
         factory=partial(_make, "hybrid:HybridCoordinator", on_deadlock="raise"),
         summary="The hybrid, which refuses a request that would close a deadlock.",
     ),
+    _HYBRID(
+        name="as-written",
+        factory=partial(_make, "as_written:DesignAsWritten"),
+        honours_admission=False,
+        summary="The hybrid's original code: re-entrant, and failed subscribers hit the emitter.",
+    ),
+    Architecture(
+        name="layered",
+        family="layered",
+        factory=partial(_make, "layered:LayeredBus"),
+        summary="The hybrid, whose components may ask only those that come after them in an order.",
+    ),
+    Architecture(
+        name="dedicated-queues",
+        family="queues",
+        factory=partial(_make, "dedicated_queues:DedicatedQueueBus"),
+        honours_timeout=False,
+        honours_admission=False,
+        summary="A queue and a worker per component, for requests and events; one fixed timeout.",
+    ),
 )
 """Every architecture that can be named, also those that are added."""
 

@@ -137,12 +137,22 @@ class Bus(Requests, Events):
                     await self._let_finish()
             finally:
                 self._stop()
-                with trio.CancelScope(shield=True):
-                    await self._ledger.until(lambda: not self._ledger.in_flight)
-                self._close()
+                try:
+                    await self._until_all_ended()
+                finally:
+                    self._close()
         finally:
             self._nursery.cancel_scope.cancel()
             await self._leave_nursery(exc)
+
+    async def _until_all_ended(self) -> None:
+        """Wait until no record is open; a first interrupt waits, too, but a second one does not."""
+        with trio.CancelScope(shield=True):
+            try:
+                await self._ledger.until(lambda: not self._ledger.in_flight)
+            except KeyboardInterrupt:
+                await self._ledger.until(lambda: not self._ledger.in_flight)
+                raise
 
     async def _leave_nursery(self, exc: BaseException | None) -> None:
         """Wait for the nursery's tasks; raise nothing in a group that the caller did not make.

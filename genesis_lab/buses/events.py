@@ -25,6 +25,7 @@ from genesis_lab.errors import (
     OutsideHandler,
     check_text,
 )
+from genesis_lab.messages import Outcome
 
 if TYPE_CHECKING:
     from genesis_lab.messages import BrokenBy
@@ -113,14 +114,17 @@ class Events(Sending):
 
     async def _handle_here(
         self, delivery: Delivery, to: Subscriber, *, path: Path | None = None
-    ) -> None:
-        """Handle a delivery in this task, unless its subscriber has gone meanwhile."""
+    ) -> tuple[Outcome, Any]:
+        """Handle a delivery in this task, unless its subscriber has gone meanwhile.
+
+        The outcome, and the exception of a handler that failed.
+        """
         if delivery.gone:
             gates.leave(delivery)
             self._ledger.close(delivery, delivery.abandoned)
-            return
+            return delivery.abandoned, None
         mailbox = delivery.mailbox
-        await serve(
+        return await serve(
             self._ledger,
             delivery,
             mailbox.component.on_event,

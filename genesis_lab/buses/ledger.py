@@ -185,14 +185,16 @@ class Ledger:
 
     def served(self, message: InFlight) -> None:
         """A message's service is over, and its reply is on its way."""
-        self._early[message] = Early(PENDING, self.now(), nan)
+        early = self._early.get(message, _NOTHING_YET)
+        self._early[message] = early._replace(served_at=self.now())
 
     def give_up(self, message: InFlight, outcome: Outcome) -> None:
         """The sender no longer waits for a message, whose service goes on."""
-        self._early[message] = Early(outcome, nan, self.now())
+        early = self._early.get(message, _NOTHING_YET)
+        self._early[message] = early._replace(outcome=outcome, finished_at=self.now())
         parent = message.parent
         self.let_go(message)
-        if self.waits.standing and parent is not None:
+        if self.waits.standing and parent is not None and not self.is_cut:
             self.waits.freed(parent, "timed_out" if outcome is Outcome.TIMED_OUT else "cancelled")
 
     def refuse(self, message: InFlight, outcome: Outcome) -> None:

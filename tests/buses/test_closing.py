@@ -17,6 +17,9 @@ BUS_NAMES = {
     "hybrid": "HybridCoordinator",
     "hybrid-awaited": "HybridCoordinator",
     "hybrid-raise": "HybridCoordinator",
+    "as-written": "DesignAsWritten",
+    "layered": "LayeredBus",
+    "dedicated-queues": "DedicatedQueueBus",
 }
 
 

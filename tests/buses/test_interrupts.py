@@ -53,8 +53,8 @@ def run_until(
 
     async def main() -> None:
         async with gl.ARCHITECTURES[architecture](observer=facts) as bus:
-            bus.register(component)
             bus.register(Part("relay", asks("b", after=0.25)))
+            bus.register(component)
             bus.register(Part("slow", sleeps(9.0)))
             bus.subscribe("b", "news")
             async with trio.open_nursery() as nursery:
@@ -160,8 +160,11 @@ def what_is_wrong_with(facts: Facts) -> str:
 
 
 @pytest.mark.usefixtures("interruptible")
-@pytest.mark.parametrize("architecture", ["synchronous", "hybrid"])
+@pytest.mark.parametrize(
+    "architecture", ["synchronous", "hybrid", "as-written", "dedicated-queues"]
+)
 def test_a_signal_at_any_line_of_ours_comes_out_with_all_records_closed(architecture: str) -> None:
+    gl.ARCHITECTURES[architecture]()  # so that its module has been imported
     lines = lines_of(OURS, lambda: gl.run(partial(run_a_bit_of_everything, architecture, Facts())))
     assert len(lines) > 100
     wrong = [

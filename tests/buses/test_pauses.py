@@ -6,7 +6,7 @@ import pytest
 import trio
 
 import genesis_lab as gl
-from tests.parts import Part, ask
+from tests.parts import Part, all_but, ask
 
 
 class Plain(gl.Component):
@@ -15,7 +15,7 @@ class Plain(gl.Component):
 
 
 @pytest.mark.parametrize("component", [Part, Plain], ids=["async", "plain"])
-@pytest.mark.parametrize("architecture", gl.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", all_but("dedicated-queues"))
 def test_cancellation_gets_in_among_requests_to_a_handler_that_never_waits(
     architecture: str, component: type[gl.Component]
 ) -> None:
