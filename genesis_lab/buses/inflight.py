@@ -6,7 +6,7 @@ and outcomes that came before the end of a service.
 """
 
 from collections.abc import Iterable
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from math import inf, nan
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -360,3 +360,6 @@ class Delivery(InFlight):
 serving: ContextVar[Any] = ContextVar("serving", default=None)
 """The message being served in this context, on whichever bus of the run: an `InFlight`, or an
 `Adopted` identity of one (see `identity`), or None."""
+
+contexts: dict[InFlight, Context] = {}
+"""The contexts of those handlers that run in one that is not their task's."""
