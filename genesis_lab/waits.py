@@ -21,6 +21,7 @@ one layer of live messages per pass took time quadratic in the depth of a call c
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import count
+from math import isnan
 from typing import ClassVar, Protocol
 
 from genesis_lab.messages import ELSEWHERE, BrokenBy, Deadlock, Wait, WaitKind
@@ -228,7 +229,9 @@ def _edges(
     """The waits of a node for others of a set: waiter, holder, kind, where and since when."""
     for child in node.children or ():
         if child in within:
-            yield node, child, child.awaited_as, child.place(), child.sent_at
+            # A delivery that waits for room has not been sent yet.
+            since = child.waiting_since if isnan(child.sent_at) else child.sent_at
+            yield node, child, child.awaited_as, child.place(), since
     for resource, since in _queued_at(node):
         for holders in resource.places():
             for holder in holders:
