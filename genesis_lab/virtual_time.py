@@ -621,7 +621,7 @@ _WOKEN: Any = _Woken()
 
 
 class _Polled:
-    """Takes the place of a runner's I/O manager: it asks the system only when there may be an event.
+    """Takes the place of a runner's I/O manager: asks the system only when there may be an event.
 
     trio polls in each of its passes, and a run in virtual time makes little but passes in which
     there is nothing to wait for. There may be an event if trio is ready to wait for one, if any

@@ -17,7 +17,6 @@ from typing import Any
 
 import trio
 
-from genesis_lab.buses.gates import Gate
 from genesis_lab.buses.inflight import NO_CAUSE, InFlight, contexts, serving
 from genesis_lab.waits import Home
 
@@ -122,11 +121,3 @@ def _own(message: Any, task: trio.lowlevel.Task, nursery: int) -> InFlight | Non
         message = message.outer
     assert message is None or isinstance(message, InFlight), "an identity has no task"
     return message
-
-
-def lent_by(waiter: InFlight) -> Gate | None:
-    """The gate whose place a message gives up while it waits for a reply, if it does."""
-    if not waiter.path:
-        return None
-    gate = waiter.path[-1]  # the component's own
-    return gate if gate.steps_aside else None

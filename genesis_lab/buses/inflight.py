@@ -107,6 +107,13 @@ class InFlight(Visitor):
         self.scope: trio.CancelScope | DeadlineScope | None = None
         """What cancels its handler; None while that has not been entered."""
 
+    def held(self) -> Iterable[Gate | Any]:
+        """The gates that it holds a place of, and the waits for events that it holds up."""
+        if self.mailbox is None or not self.mailbox.listeners:
+            return super().held()
+        listeners = [each for each in self.mailbox.listeners if each.waits_for(self)]
+        return [*super().held(), *listeners]
+
     def nest(self, child: "InFlight") -> None:
         """Begin to wait for a nested message."""
         if self.children is None:
@@ -142,6 +149,8 @@ class InFlight(Visitor):
         self.gone = True
         if self.scope is not None:
             self.scope.cancel()
+        if self in returning:
+            returning[self].cancel()
 
     @property
     def has_started(self) -> bool:
@@ -326,11 +335,6 @@ class Delivery(InFlight):
         """The component that handles it, or that it waits for."""
         return self.route.target
 
-    def held(self) -> Iterable[Gate | Any]:
-        """The gates that it holds a place of, and the waits that its handling would end."""
-        listeners = [each for each in self.mailbox.listeners if each.expects(self)]
-        return [*super().held(), *listeners]
-
     def report(
         self,
         observer: Observer,
@@ -363,3 +367,6 @@ serving: ContextVar[Any] = ContextVar("serving", default=None)
 
 contexts: dict[InFlight, Context] = {}
 """The contexts of those handlers that run in one that is not their task's."""
+
+returning: dict[InFlight, "trio.CancelScope"] = {}
+"""What ends the wait of those messages that queue for a place that they gave up."""

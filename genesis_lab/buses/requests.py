@@ -13,8 +13,9 @@ from genesis_lab.buses.directory import RequestRoute
 from genesis_lab.buses.endings import Ending, ending_of
 from genesis_lab.buses.failures import failed_handler
 from genesis_lab.buses.gates import Gate, are_open
-from genesis_lab.buses.identity import lent_by, waiter_of
+from genesis_lab.buses.identity import waiter_of
 from genesis_lab.buses.inflight import NO_CAUSE, InFlight, Request, serving
+from genesis_lab.buses.lending import lent_by, step_aside, take_back
 from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.buses.policies import Attempt, nest
 from genesis_lab.buses.sending import Sending
@@ -315,11 +316,11 @@ class Requests(Sending):
         self, waiter: InFlight, gate: Gate, request: Request, data: Any
     ) -> tuple[Outcome, Any]:
         """Have a request served while the handler that waits gives its component up."""
-        self._ledger.step_aside(waiter, gate)
+        step_aside(waiter, gate)
         try:
             return await self._serve(request, data)
         finally:
-            await self._ledger.take_back(waiter, gate)
+            await take_back(waiter, gate)
 
     # --- not served, or not well ------------------------------------------------------------------
 
