@@ -102,7 +102,7 @@ class Listener:
 
     def places(self) -> Iterator[Collection[Node]]:
         """What ends the wait: any undelivered match, or one that is emitted later."""
-        if not self._undelivered:
+        if self.has_heard or not self._undelivered:
             yield ()
             return
         for delivery in self._undelivered:
