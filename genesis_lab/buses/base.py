@@ -28,6 +28,7 @@ from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.buses.policies import Policy
 from genesis_lab.buses.requests import Requests
 from genesis_lab.buses.statistics import BusStatistics, statistics_of
+from genesis_lab.buses.unprotected import look_for_decimals
 from genesis_lab.components import SERIAL, Admission, AdmissionByType, Component, check_admission
 from genesis_lab.errors import (
     AlreadyRegistered,
@@ -188,6 +189,7 @@ class Bus(Requests, Events):
         self._epoch = trio.current_time()
         # In virtual time a bus mostly opens at zero: its clock is then read without a call between.
         self._now = self._ledger.now = read if opened == 0 else lambda: read() - opened
+        look_for_decimals()
         self._ledger.waits = graph_of_run()
         self._forget_clock: Callable[[], object] = lambda: None
         seed, name = None, "real"

@@ -8,7 +8,6 @@ subscribers do not wait for one another.
 
 from collections import defaultdict, deque
 from collections.abc import Callable
-from contextvars import copy_context
 from functools import partial
 from typing import Any
 
@@ -21,7 +20,13 @@ from genesis_lab.buses.gates import Gate, Inbox
 from genesis_lab.buses.inflight import Delivery, serving
 from genesis_lab.buses.ledger import Ledger
 from genesis_lab.buses.mailbox import Mailbox
-from genesis_lab.buses.unprotected import Begun, call_plain, first_step, rest_of
+from genesis_lab.buses.unprotected import (
+    Begun,
+    call_plain,
+    context_of_its_own,
+    first_step,
+    rest_of,
+)
 from genesis_lab.errors import DeadlockDetected, QueueFull
 from genesis_lab.messages import Failure, Outcome
 
@@ -169,7 +174,7 @@ class Dispatcher:
         delivery.started_at = self._ledger.now()
         delivery.task = delivery.outer = None
         serving.set(delivery)
-        context = copy_context()
+        context = context_of_its_own()
         try:
             if mailbox.handles_plainly:
                 context.run(call_plain, handler, route.type, data, route.source)

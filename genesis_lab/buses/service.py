@@ -4,7 +4,6 @@ It runs in whichever task calls `serve`: the caller's, where a request is answer
 worker's, where requests are queued; there it may outlive the caller who waits for it.
 """
 
-from contextvars import copy_context
 from math import nan
 from typing import Any
 
@@ -16,7 +15,13 @@ from genesis_lab.buses.gates import Path
 from genesis_lab.buses.inflight import Delivery, Request, contexts, serving
 from genesis_lab.buses.ledger import Ledger
 from genesis_lab.buses.links import Link
-from genesis_lab.buses.unprotected import Handler, call_async, call_plain, run_in
+from genesis_lab.buses.unprotected import (
+    Handler,
+    call_async,
+    call_plain,
+    context_of_its_own,
+    run_in,
+)
 from genesis_lab.messages import Outcome
 from genesis_lab.scopes import DeadlineScope
 
@@ -116,7 +121,7 @@ async def _handle(
 ) -> None:
     """Handle an event, in a context of its own: this task is its emitter's."""
     route = delivery.route
-    context = contexts[delivery] = copy_context()
+    context = contexts[delivery] = context_of_its_own()
     try:
         if is_plain:
             context.run(call_plain, handler, route.type, data, route.source)

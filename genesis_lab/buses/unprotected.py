@@ -5,12 +5,14 @@ checkpoint), so that an interrupt leaves no half-made record. A component's code
 here the protection ends, so that a handler that never waits can be interrupted.
 
 An event's handler runs in a copy of the context that it is called in, so that what it sets in a
-context variable stays its own: the task that calls it goes on to other components.
+context variable stays its own: the task that calls it goes on to other components. One variable of
+the standard library holds a value that is changed in place, `decimal`'s; it is copied as well.
 """
 
+import sys
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextvars import Context
+from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from types import CoroutineType
 from typing import Any
@@ -19,7 +21,28 @@ from trio.lowlevel import disable_ki_protection
 
 from genesis_lab.errors import PlainButAsync
 
+_decimals: ContextVar[Any] | None = None
+"""Where the `decimal` module keeps its context; it has no public name."""
+
 Handler = Callable[[str, Any, str], Any]
+
+
+def look_for_decimals() -> None:
+    """Find the variable of the `decimal` module, if that is loaded: done when a bus opens."""
+    global _decimals  # noqa: PLW0603  # a fact of the interpreter, found once
+    decimal = sys.modules.get("decimal")
+    if _decimals is None and decimal is not None:
+        empty = Context()
+        empty.run(decimal.getcontext)
+        _decimals = next(iter(empty), None)
+
+
+def context_of_its_own() -> Context:
+    """A copy of this context, for a handler that may change it."""
+    context = copy_context()
+    if _decimals is not None and _decimals in context:
+        context.run(_decimals.set, context[_decimals].copy())
+    return context
 
 
 @disable_ki_protection

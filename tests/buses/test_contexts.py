@@ -51,30 +51,42 @@ def test_context_variable_that_an_event_handler_sets_is_unset_for_everyone_else(
 
 
 @pytest.mark.parametrize("architecture", ["synchronous", "hybrid"])
-def test_plain_event_handler_does_not_change_the_precision_of_decimals_elsewhere(
-    architecture: str,
+@pytest.mark.parametrize("main_uses_decimals", [False, True])
+@pytest.mark.parametrize("suspends", [None, False, True])
+def test_event_handler_does_not_change_the_precision_of_decimals_elsewhere(
+    architecture: str, main_uses_decimals: bool, suspends: bool | None
 ) -> None:
     precisions = []
 
-    class Rounds(gl.Component):
+    class RoundsPlainly(gl.Component):
         def on_event(self, event_type: str, data: Any, source: str) -> None:
             getcontext().prec = 3
+
+    class Rounds(gl.Component):
+        async def on_event(self, event_type: str, data: Any, source: str) -> None:
+            getcontext().prec = 3
+            if suspends:
+                await gl.sleep(0.5)
+            assert getcontext().prec == 3
 
     class Looks(gl.Component):
         def on_event(self, event_type: str, data: Any, source: str) -> None:
             precisions.append(getcontext().prec)
 
     async def main() -> None:
+        if main_uses_decimals:
+            getcontext().prec = 20
         async with gl.ARCHITECTURES[architecture]() as bus:
-            for component in (Rounds("a"), Looks("b")):
+            for component in (RoundsPlainly("a") if suspends is None else Rounds("a"), Looks("b")):
                 bus.register(component)
                 bus.subscribe(component.id, "news")
             await bus.emit_event("news", None, "feed")
             await bus.settle()
+        precisions.append(getcontext().prec)
 
-    # In a context that has no decimal context yet: the copies would share that one.
+    # A context that has no decimal context yet, unlike that of the tests.
     Context().run(gl.run, main, schedule=gl.Fifo())
-    assert precisions == [28]
+    assert precisions == ([20, 20] if main_uses_decimals else [28, 28])
 
 
 @pytest.mark.parametrize("architecture", gl.ARCHITECTURES)
