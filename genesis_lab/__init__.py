@@ -3,6 +3,7 @@
 The layers, from the bottom up; each imports only from those before it:
 
 - `errors`, `messages`, `components`, `observers`: the words of the lab, as values and Protocols.
+- `extras`: the libraries that only a part needs, and what installs them.
 - `interrupts`: how they are heard where an event loop stands still.
 - `schedules`: who runs next, where several are ready.
 - `virtual_time`: the clock that jumps, `sleep`, and `run`.

@@ -54,7 +54,8 @@ INTERLEAVED = Admission("INTERLEAVED", 1, interleaves=True)
 """One message runs at a time; its place is another's while it waits for a reply.
 
 Orleans' reentrant grains, WCF's `ConcurrencyMode.Reentrant`, Ray's `get` and Dask's `secede` do
-this. A message whose handler waits in several tasks of its own gives the place up for all of them.
+this. A handler that waits in several tasks of its own has given the place up until the last of them
+is back; the others go on beside the message that has it meanwhile, but no two `work` at once.
 """
 RE_ENTRANT = Admission("RE_ENTRANT", inf)
 """Any number of messages: an infinite server, unless its handlers `work`."""

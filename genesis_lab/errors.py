@@ -261,17 +261,21 @@ class UnknownArchitecture(InvalidSetting, KeyError):
     """No architecture is registered under this name."""
 
     def __init__(self, name: object, registered: tuple[str, ...]) -> None:
-        expected = " or ".join(map(repr, registered))
-        if near := get_close_matches(str(name), registered, n=1):
-            expected += f"; did you mean {near[0]!r}?"
-        super().__init__("architecture", name, expected)
+        super().__init__("architecture", name, _one_of(registered, name))
         self.args = (name, registered)
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise `InvalidSetting` unless the value is one of the choices."""
     if value not in choices:
-        raise InvalidSetting(name, value, " or ".join(map(repr, choices)))
+        raise InvalidSetting(name, value, _one_of(choices, value))
+
+
+def _one_of(choices: Sequence[str], value: object) -> str:
+    """The choices, and which of them is nearest to a value that is none."""
+    expected = " or ".join(map(repr, choices))
+    near = get_close_matches(str(value), choices, n=1)
+    return f"{expected}; did you mean {near[0]!r}?" if near else expected
 
 
 def check_whole_number(name: str, value: object, *, at_least: int) -> int:

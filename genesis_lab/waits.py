@@ -12,7 +12,9 @@ from outside (a timeout, a cancellation, a refusal) can move it.
 
 A **deadlock** is a largest set of stuck messages that reach one another and keep each other stuck
 without help from outside the set: a cycle, or with several places per resource a knot. Such a set
-forms exactly when its last wait begins, so looking at each beginning is enough.
+forms when its last wait begins, so each beginning is looked at. There is one more way, and the bus
+asks for a look at that, too: of the events that would end a handler's wait, one that was live is
+lost.
 
 Every search here is linear in what is waited for, directly or not. A search that instead peeled off
 one layer of live messages per pass took time quadratic in the depth of a call chain.
@@ -21,6 +23,7 @@ one layer of live messages per pass took time quadratic in the depth of a call c
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import count
+from math import isnan
 from typing import ClassVar, Protocol
 
 from genesis_lab.messages import ELSEWHERE, BrokenBy, Deadlock, Wait, WaitKind
@@ -39,6 +42,9 @@ class Resource(Protocol):
 
     def places(self) -> Iterable[Collection["Node"]]:
         """The holders, place by place; a free place has none."""
+
+    def holders(self) -> Iterable["Node"]:
+        """What is told of a wait here: the messages that it is for."""
 
     def waiters(self) -> Iterable["Node"]:
         """The messages that wait for a place."""
@@ -148,12 +154,16 @@ class WaitForGraph:
 
     def begin(self, node: Node, resource: Resource) -> Knot | None:
         """Let `node`, already among the resource's waiters, wait; the deadlock that this closes."""
-        if _plainly_live(resource):
-            return None
+        return None if _plainly_live(resource) else self.look_at(node)
+
+    def look_at(self, node: Node) -> Knot | None:
+        """Find out whether `node`, which waits already, is stuck; the deadlock that has formed."""
         stuck = _sustained(_reach([node], _waits_on))
         if node not in stuck:
             return None
-        formed = self._form(_knot(node, stuck))
+        members = _knot(node, stuck)
+        known = any(knot.members == members for knot in self._knots_of.get(node, ()))
+        formed = None if known else self._form(members)
         self._add_victims(node, stuck)
         if formed is not None:
             for home, deadlock in formed.reports.items():
@@ -228,12 +238,13 @@ def _edges(
     """The waits of a node for others of a set: waiter, holder, kind, where and since when."""
     for child in node.children or ():
         if child in within:
-            yield node, child, child.awaited_as, child.place(), child.sent_at
+            # A delivery that waits for room has not been sent yet.
+            since = child.waiting_since if isnan(child.sent_at) else child.sent_at
+            yield node, child, child.awaited_as, child.place(), since
     for resource, since in _queued_at(node):
-        for holders in resource.places():
-            for holder in holders:
-                if holder in within:
-                    yield node, holder, resource.kind, resource.where, since
+        for holder in resource.holders():
+            if holder in within:
+                yield node, holder, resource.kind, resource.where, since
 
 
 def _queued_at(node: Node) -> Iterator[tuple[Resource, float]]:

@@ -27,6 +27,9 @@ class Desk:
     def places(self) -> Iterable[Collection[Node]]:
         return self.taken
 
+    def holders(self) -> Iterable[Node]:
+        return [message for place in self.taken for message in place]
+
     def waiters(self) -> Iterable[Node]:
         return self.queue
 

@@ -12,7 +12,7 @@ from scipy.stats import norm
 from statsmodels.duration.survfunc import SurvfuncRight
 from statsmodels.stats.proportion import proportion_confint
 
-from genesis_lab.analysis.grouping import Columns, check_columns, per_group
+from genesis_lab.analysis.grouping import Columns, check_columns, per_group, require_columns
 from genesis_lab.errors import InvalidSetting, as_cycle
 from genesis_lab.messages import BrokenBy
 from genesis_lab.recording.loops import first_rotation
@@ -156,6 +156,7 @@ def deadlock_durations(deadlocks: pd.DataFrame) -> pd.DataFrame:
         - `mean_held`, `max_held`: from forming to being broken [s], those that are not broken left
           out; NaN where none is
     """
+    require_columns(deadlocks, "deadlocks", ["components", "formed_at", "broken_at", "broken_by"])
     held = deadlocks["broken_at"] - deadlocks["formed_at"]
     ways = {way: deadlocks["broken_by"] == way for way in get_args(BrokenBy)}
     return (

@@ -10,10 +10,32 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from genesis_lab.errors import InvalidSetting
+from genesis_lab.errors import InvalidSetting, LabError
 
 Columns = str | Sequence[str]
 """Names of columns; a single one may stand for itself."""
+
+
+class MissingColumns(LabError, ValueError):
+    """A frame lacks columns that an analysis or a plot needs."""
+
+    def __init__(self, frame: str, missing: tuple[str, ...], found: tuple[str, ...]) -> None:
+        super().__init__(frame, missing, found)
+        self.frame = frame
+        self.missing = missing
+        self.found = found
+
+    def __str__(self) -> str:
+        lacks = ", ".join(map(repr, self.missing))
+        columns = "the columns" if len(self.missing) > 1 else "the column"
+        return f"{self.frame} lacks {columns} {lacks}; it has {', '.join(self.found) or 'none'}"
+
+
+def require_columns(frame: pd.DataFrame, name: str, columns: Iterable[str]) -> None:
+    """Raise `MissingColumns`, in the name of an argument, if a frame lacks some of the columns."""
+    missing = tuple(column for column in columns if column not in frame.columns)
+    if missing:
+        raise MissingColumns(name, missing, tuple(map(str, frame.columns)))
 
 
 def listed(columns: Columns) -> list[str]:

@@ -10,7 +10,6 @@ intervals are: below ten, read them as a hint.
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import bootstrap
 
 from genesis_lab.analysis.grouping import Columns, check_columns, listed, numbered
 from genesis_lab.errors import InvalidSetting
@@ -128,6 +127,9 @@ def interval_of_means(
 
 
 def _bca(rows: Floats, confidence: float, seed: int) -> tuple[Floats, Floats]:
+    # It takes a second to load, which what only measures latencies need not spend.
+    from scipy.stats import bootstrap  # noqa: PLC0415
+
     interval = bootstrap(
         (rows,),
         np.mean,

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from genesis_lab.analysis.grouping import Columns, check_columns, listed, per_group
+from genesis_lab.analysis.grouping import Columns, check_columns, listed, per_group, require_columns
 from genesis_lab.analysis.intervals import interval_of_means
 from genesis_lab.errors import InvalidSetting
 
@@ -35,6 +35,7 @@ def latencies(frame: pd.DataFrame) -> "pd.Series[float]":
         of their rows. Messages that were not answered have a latency, too: the time after which
         that was known.
     """
+    require_columns(frame, "frame", ["intended_at", "finished_at"])
     return (frame["finished_at"] - frame["intended_at"]).rename("latency")
 
 
@@ -49,6 +50,7 @@ def naive_latencies(frame: pd.DataFrame) -> "pd.Series[float]":
         Columns `sent_at`, `finished_at`, as in `latencies`. NaN also for deliveries that never got
         into an inbox.
     """
+    require_columns(frame, "frame", ["sent_at", "finished_at"])
     return (frame["finished_at"] - frame["sent_at"]).rename("naive")
 
 
@@ -125,6 +127,7 @@ def latency_percentiles(
 
 def _known(frame: pd.DataFrame, by: Columns, **further: pd.Series) -> pd.DataFrame:
     """What is not pending, with its latency and further columns."""
+    require_columns(frame, "frame", ["intended_at", "finished_at"])
     check_columns("by", listed(by), frame)
     timed = frame[[*listed(by), "intended_at"]].assign(latency=latencies(frame), **further)
     return timed.dropna(subset="latency")

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from genesis_lab.analysis.grouping import Columns, listed, numbered
+from genesis_lab.analysis.grouping import Columns, check_columns, listed, numbered, require_columns
 from genesis_lab.errors import InvalidSetting
 
 Floats = npt.NDArray[np.float64]
@@ -64,6 +64,9 @@ def littles_law(
     InvalidSetting
         The window has no length, or the frame lacks a column of `by`.
     """
+    last = ["started_at"] if end is None else []
+    require_columns(frame, "frame", ["sent_at", *last, "finished_at"])
+    check_columns("by", listed(by), frame)
     end = _last_time(frame) if end is None else end
     if not start < end:
         raise InvalidSetting("end", end, f"a time after start={start!r}")

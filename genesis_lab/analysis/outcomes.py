@@ -4,8 +4,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from genesis_lab.analysis.grouping import Columns, check_columns, listed, per_group
+from genesis_lab.analysis.grouping import Columns, check_columns, listed, per_group, require_columns
 from genesis_lab.messages import Outcome
+
+_WORK = ("id", "cause", "target", "outcome", "started_at", "finished_at", "blocked")
+"""The columns from which work is told."""
 
 
 def outcome_table(frame: pd.DataFrame, *, by: Columns = ("target",)) -> pd.DataFrame:
@@ -37,6 +40,7 @@ def outcome_table(frame: pd.DataFrame, *, by: Columns = ("target",)) -> pd.DataF
         shares = counts / (len(group) or np.nan)
         return pd.DataFrame({"outcome": labels, "count": counts, "share": shares})
 
+    require_columns(frame, "frame", ["outcome"])
     check_columns("by", listed(by), frame)
     return per_group(frame[[*listed(by), "outcome"]], by, of_group)
 
@@ -66,6 +70,7 @@ def wasted_work(requests: pd.DataFrame) -> pd.DataFrame:
         Columns `[target, useful, wasted, wasted_share]`: seconds, and wasted / (useful + wasted);
         NaN where there was no work.
     """
+    require_columns(requests, "requests", _WORK)
     service = requests["finished_at"] - requests["started_at"]
     # Of a request that was blocked throughout, rounding may leave less than nothing.
     work = (service - requests["blocked"]).clip(lower=0).fillna(0.0)

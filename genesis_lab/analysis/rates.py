@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from genesis_lab.analysis.grouping import Columns, check_columns, listed, per_group
+from genesis_lab.analysis.grouping import Columns, check_columns, listed, per_group, require_columns
 from genesis_lab.errors import InvalidSetting
 from genesis_lab.messages import Outcome
 
@@ -43,6 +43,7 @@ def throughput(
     InvalidSetting
         The window ends before it begins; or the frame has no such column.
     """
+    require_columns(frame, "frame", ["outcome", "intended_at", "finished_at"])
     check_columns("by", listed(by), frame)
     first = float(frame["intended_at"].min()) if start is None else start
     times = frame[["intended_at", "finished_at"]]

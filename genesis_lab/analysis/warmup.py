@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from genesis_lab.analysis.grouping import require_columns
 from genesis_lab.analysis.latency import latencies
 from genesis_lab.errors import InvalidSetting
 
@@ -72,6 +73,7 @@ def without_warm_up(frame: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         The same columns; the rows that remain, in their order.
     """
+    require_columns(frame, "frame", ["intended_at", "finished_at"])
     known = (
         frame[["intended_at"]]
         .assign(latency=latencies(frame))

@@ -9,8 +9,9 @@ from typing import Any
 import genesis_lab as gl
 from genesis_lab.bench.asyncio_design import AsyncioCoordinator
 from genesis_lab.bench.claims import AtMost, Claim, ratio
-from genesis_lab.bench.measuring import Family, peer
+from genesis_lab.bench.measuring import Family
 from genesis_lab.bench.running import on_real_clock
+from genesis_lab.extras import require_extra
 
 SUBSCRIBERS = 100
 
@@ -64,7 +65,7 @@ def asyncio_deliver(size: int) -> float:
 
 def bubus_deliver(size: int) -> float:
     """A delivery by bubus, which takes a hundred times as long: so it makes fewer of them."""
-    bubus = peer("bubus")
+    bubus = require_extra("bubus")
     event = type("Tick", (bubus.BaseEvent,), {"__module__": __name__})
     events = -(-size // 20)
 

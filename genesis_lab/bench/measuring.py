@@ -8,12 +8,10 @@ used, and is emptied before each measurement, so that nobody pays for another on
 import gc
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from statistics import median
-from types import ModuleType
 
 from genesis_lab.bench.claims import Claim, Costs
-from genesis_lab.errors import LabError
+from genesis_lab.extras import MissingExtra
 
 Contender = Callable[[int], float]
 """Does something so many times, and returns what one of them cost: CPU seconds, or bytes."""
@@ -29,32 +27,9 @@ class Family:
     claims: tuple[Claim, ...]
 
 
-class PeerMissing(LabError):
-    """A library to compare with is not installed."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-    def __str__(self) -> str:
-        return f"{self.name} is not installed: pip install 'genesis-lab[bench]'"
-
-
-def peer(name: str) -> ModuleType:
-    """The library of that name.
-
-    Raises
-    ------
-    PeerMissing
-        It is not installed.
-    """
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise PeerMissing(name) from error
-
-
-def measure(family: Family, *, size: int, rounds: Iterable[int]) -> tuple[Costs, list[PeerMissing]]:
+def measure(
+    family: Family, *, size: int, rounds: Iterable[int]
+) -> tuple[Costs, list[MissingExtra]]:
     """The median cost of each contender, and the peers that could not take part."""
     contenders = dict(family.contenders)
     costs: dict[str, list[float]] = {name: [] for name in contenders}
@@ -64,7 +39,7 @@ def measure(family: Family, *, size: int, rounds: Iterable[int]) -> tuple[Costs,
             gc.collect()
             try:
                 costs[name].append(contender(size))
-            except PeerMissing as error:
+            except MissingExtra as error:
                 missing.append(error)
                 del contenders[name], costs[name]
     return {name: median(values) for name, values in costs.items()}, missing

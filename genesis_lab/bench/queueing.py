@@ -14,7 +14,8 @@ import trio.testing
 
 import genesis_lab as gl
 from genesis_lab.bench.claims import AtLeast, AtMost, Claim, ratio
-from genesis_lab.bench.measuring import Family, peer
+from genesis_lab.bench.measuring import Family
+from genesis_lab.extras import require_extra
 from genesis_lab.workloads.arrivals import Ask, OpenLoop, Poisson
 from genesis_lab.workloads.durations import Exponential
 from genesis_lab.workloads.services import Service
@@ -112,7 +113,7 @@ def on_mock_clock(size: int) -> float:
 
 def on_simpy(size: int) -> float:
     """A customer of SimPy's model, a process for each, which records nothing."""
-    simpy = peer("simpy")
+    simpy = require_extra("simpy")
     began = process_time()
     environment = simpy.Environment()
     server = simpy.Resource(environment, capacity=1)

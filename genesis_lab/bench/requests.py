@@ -12,8 +12,9 @@ import trio
 import genesis_lab as gl
 from genesis_lab.bench.asyncio_design import AsyncioCoordinator
 from genesis_lab.bench.claims import AtLeast, AtMost, Claim, ratio
-from genesis_lab.bench.measuring import Family, peer
+from genesis_lab.bench.measuring import Family
 from genesis_lab.bench.running import on_real_clock
+from genesis_lab.extras import require_extra
 
 
 class Answers(gl.Component):
@@ -105,7 +106,7 @@ def asyncio_request(size: int) -> float:
 
 def pykka_ask(size: int) -> float:
     """A message to an actor in another thread, and its answer."""
-    pykka = peer("pykka")
+    pykka = require_extra("pykka")
     actor: Any = type(
         "Actor", (pykka.ThreadingActor,), {"on_receive": lambda _self, message: message}
     )

@@ -176,7 +176,7 @@ class Bus(Requests, Events):
         """Cancel what is in flight; its senders and handlers then close the records."""
         self._is_stopped = True
         for message in list(self._ledger.in_flight.values()):
-            self._ledger.cancel(message)
+            message.cancel()
 
     def _open_bus(self) -> None:
         if self._was_opened:
@@ -313,7 +313,7 @@ class Bus(Requests, Events):
         mailbox.membership.left_at = self._now()
         for message in mailbox.in_flight():
             assert isinstance(message, Request | Delivery), "what has a target"
-            self._ledger.cancel(message)
+            message.cancel()
 
     def components(self) -> tuple[str, ...]:
         """The ids of the registered components."""

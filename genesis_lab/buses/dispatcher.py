@@ -58,6 +58,8 @@ class Dispatcher:
         self._in_order = 0
         """How many of those that are ready have been put in order."""
         self._idle: trio.lowlevel.Task | None = None
+        self.takes_several = False
+        """Whether some component takes several deliveries side by side, which begin in order."""
         nursery.start_soon(self._dispatch)
 
     def post(self, delivery: Delivery, inbox: Inbox) -> None:
@@ -117,9 +119,9 @@ class Dispatcher:
         if self._order is not None and count > 1:
             new = [ready.pop() for _ in range(count)]
             new.reverse()
-            before = list(new)
+            before = list(new) if self.takes_several else []
             self._order(new)
-            ready.extend(_first_come_first_served(new, before))
+            ready.extend(_first_come_first_served(new, before) if before else new)
         self._in_order = len(ready)
 
     # --- handling ---------------------------------------------------------------------------------
@@ -198,7 +200,15 @@ class Dispatcher:
 
     def _end(self, delivery: Delivery, ending: Ending) -> None:
         """A handler is done: its component's place is free, and its delivery closed."""
-        delivery.mailbox.gate.leave(delivery)
+        mailbox = delivery.mailbox
+        mailbox.gate.leave(delivery)
+        if ending is WELL:  # written out, because a call costs as much as the rest
+            self._ledger.close(delivery, HANDLED)
+            inbox = mailbox.inbox
+            inbox.leave(delivery)
+            if inbox.blocked:
+                self._let_in(inbox)
+            return
         self._finish(delivery, ending.outcome, ending.error)
         if ending.failed is not None:
             self._ledger.failures.handler_failed(delivery.route, ending.failed)
@@ -218,7 +228,12 @@ class Dispatcher:
         self._ledger.close(delivery, outcome, error)
         inbox = delivery.mailbox.inbox
         inbox.leave(delivery)
-        if inbox.blocked and not inbox.is_full:
+        if inbox.blocked:
+            self._let_in(inbox)
+
+    def _let_in(self, inbox: Inbox) -> None:
+        """Put the delivery of an emitter that waits for room into the inbox, if there is any."""
+        if not inbox.is_full:
             visitor, _ = inbox.blocked.popitem(last=False)
             blocked, resume = _as_delivery(visitor), visitor.go_on
             blocked.waiting_for = None
@@ -236,9 +251,6 @@ def _as_delivery(visitor: gates.Visitor) -> Delivery:
 
 def _first_come_first_served(new: list[Delivery], before: list[Delivery]) -> list[Delivery]:
     """The new order, but with those of one inbox among themselves as they were before."""
-    inboxes = {id(delivery.mailbox) for delivery in new}
-    if len(inboxes) == len(new):
-        return new
     in_line: defaultdict[int, deque[Delivery]] = defaultdict(deque)
     for delivery in before:
         in_line[id(delivery.mailbox)].append(delivery)

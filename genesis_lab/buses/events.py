@@ -11,8 +11,9 @@ from genesis_lab.buses import gates
 from genesis_lab.buses.checks import check_instant, check_seconds
 from genesis_lab.buses.directory import Subscriber, Topic
 from genesis_lab.buses.gates import Gate, Path
-from genesis_lab.buses.identity import lent_by, waiter_of
+from genesis_lab.buses.identity import waiter_of
 from genesis_lab.buses.inflight import NO_CAUSE, Delivery, Emit, Request, serving
+from genesis_lab.buses.lending import lent_by, step_aside, take_back
 from genesis_lab.buses.listening import Listener, Matches
 from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.buses.sending import Sending
@@ -100,7 +101,7 @@ class Events(Sending):
             self._ledger.next_id(), self._ledger, to.route, sent_at, emit, to.mailbox
         )
         emit.subscribers += 1
-        self._ledger.open(delivery)
+        self._ledger.open_delivery(delivery)
         return delivery
 
     def _open_awaited(self, emit: Emit, to: Subscriber) -> Delivery:
@@ -170,22 +171,24 @@ class Events(Sending):
         if where is not None and not callable(where):
             raise InvalidSetting("where", where, "a function of an event's data, or None")
         seconds = inf if timeout is None else check_seconds("timeout", timeout)
-        message = waiter_of(serving.get())
+        message = serving.get()
         if not isinstance(message, Request | Delivery) or message.home is not self._ledger:
+            raise OutsideHandler("next_event")
+        if waiter_of(message) is not message:  # a task that outlives the handler, or another's
             raise OutsideHandler("next_event")
         mailbox = message.mailbox
         component_id = mailbox.component.id
         if not self._directory.is_subscribed(component_id, event_type):
             raise NotSubscribed(component_id, event_type)
-        listener = Listener(message, component_id, event_type, where)
+        listener = Listener(message, mailbox.inbox, mailbox.gate, event_type, where)
         gate = lent_by(message)
         if gate is not None:
-            self._ledger.step_aside(message, gate)
+            step_aside(message, gate)
         try:
             await self._listen(message, listener, mailbox, seconds)
         finally:
             if gate is not None:
-                await self._ledger.take_back(message, gate)
+                await take_back(message, gate)
         if not listener.has_heard:
             raise EventTimedOut(component_id, event_type, seconds)
         return listener.heard()

@@ -57,7 +57,7 @@ def _waits(message: InFlight) -> Iterator[str]:
         holders = [holder for holder in gate.taken if holder is not message]
         yield f"{place}, held by {_some(holders)}" if holders else place
     for listener in message.listening or ():
-        undelivered = [delivery for place in listener.places() for delivery in place]
+        undelivered = [*listener.holders()]
         if undelivered:
             yield f"an event that lies undelivered: {_some(undelivered)}"
         else:

@@ -68,6 +68,11 @@ class Gate:
         self.queue: OrderedDict[Visitor, None] = OrderedDict()
 
     @property
+    def has_no_place(self) -> bool:
+        """Whether each place is some message's."""
+        return len(self.taken) >= self.capacity
+
+    @property
     def is_full(self) -> bool:
         """Whether the queue has no room for another message."""
         return len(self.queue) >= self.limit

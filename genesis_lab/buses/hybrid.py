@@ -14,8 +14,8 @@ from genesis_lab.buses.directory import Subscriber, Timeouts, Topic
 from genesis_lab.buses.dispatcher import Dispatcher
 from genesis_lab.buses.endings import failure_of
 from genesis_lab.buses.gates import Gate, Inbox, Path
-from genesis_lab.buses.identity import lent_by
 from genesis_lab.buses.inflight import Delivery, Emit
+from genesis_lab.buses.lending import lent_by, step_aside, take_back
 from genesis_lab.buses.links import Latency, Transit
 from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.components import Admission, AdmissionByType, Component
@@ -102,7 +102,10 @@ class HybridCoordinator(Bus):
         return (gate,)
 
     def _new_mailbox(self, component: Component, admission: Admission | AdmissionByType) -> Mailbox:
-        return Mailbox(component, admission, inbox_limit=self._capacity, joined_at=self._now())
+        mailbox = Mailbox(component, admission, inbox_limit=self._capacity, joined_at=self._now())
+        if mailbox.inbox.capacity > 1:
+            self._dispatcher.takes_several = True
+        return mailbox
 
     # --- opening and closing ----------------------------------------------------------------------
 
@@ -152,17 +155,16 @@ class HybridCoordinator(Bus):
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         emit, topic = await self._begin_event(event_type, data, source, intended_at)
+        if self._is_awaited:
+            await self._await_handlers(emit, topic)
+            return
         full: list[str] = []
         try:
-            if self._is_awaited:
-                await self._await_handlers(emit, topic)
-            else:
-                full = await self._post(emit, topic)
+            full = await self._post(emit, topic)
         finally:
             self._ledger.close(emit, emit.completed)
-        if not self._is_awaited:
-            # Let the handlers begin, as any async call lets others run.
-            await trio.lowlevel.cancel_shielded_checkpoint()
+        # Let the handlers begin, as any async call lets others run.
+        await trio.lowlevel.cancel_shielded_checkpoint()
         if full:
             raise InboxFull(event_type, tuple(full))
 
@@ -175,16 +177,19 @@ class HybridCoordinator(Bus):
         if waiter is None or (gate := lent_by(waiter)) is None:
             await self._gather(emit, topic)
             return
-        self._ledger.step_aside(waiter, gate)
+        step_aside(waiter, gate)
         try:
             await self._gather(emit, topic)
         finally:
-            await self._ledger.take_back(waiter, gate)
+            await take_back(waiter, gate)
 
     async def _gather(self, emit: Emit, topic: Topic) -> None:
-        async with trio.open_nursery() as nursery:
-            for to in topic.subscribers:
-                nursery.start_soon(self._handle_in_nursery, self._open_awaited(emit, to), to)
+        try:
+            async with trio.open_nursery() as nursery:
+                for to in topic.subscribers:
+                    nursery.start_soon(self._handle_in_nursery, self._open_awaited(emit, to), to)
+        finally:
+            self._ledger.close(emit, emit.completed)
 
     @enable_ki_protection
     async def _handle_in_nursery(self, delivery: Delivery, to: Subscriber) -> None:
@@ -193,7 +198,7 @@ class HybridCoordinator(Bus):
     async def _post(self, emit: Emit, topic: Topic) -> list[str]:
         """Put the event into each inbox, or on its way there; the subscribers that rejected it."""
         full: list[str] = []
-        dispatcher = self._dispatcher
+        dispatcher, ledger = self._dispatcher, self._ledger
         sent_at = emit.sent_at
         for to in topic.subscribers:
             mailbox = to.mailbox
@@ -201,7 +206,9 @@ class HybridCoordinator(Bus):
                 break
             if not mailbox.is_registered:
                 continue  # it left while the emitter was held up at another one
-            delivery = self._open_delivery(emit, to, sent_at)
+            delivery = Delivery(ledger.next_id(), ledger, to.route, sent_at, emit, mailbox)
+            emit.subscribers += 1
+            ledger.open_delivery(delivery)
             inbox = mailbox.inbox
             if to.link is not None:
                 self._nursery.start_soon(self._carry, delivery, to.link.depart())
@@ -209,7 +216,7 @@ class HybridCoordinator(Bus):
                 dispatcher.post(delivery, inbox)
             elif self._overflow == "block":
                 dispatcher.wake()
-                await self._wait_for_room(emit, delivery, inbox)
+                await self._hold_emitter(emit, delivery, inbox)
                 sent_at = self._now()
             elif not self._drop_one(delivery, inbox) and self._overflow == "reject":
                 full.append(delivery.place())
@@ -251,16 +258,27 @@ class HybridCoordinator(Bus):
             if not inbox.is_full:
                 self._dispatcher.post(delivery, inbox)
             elif self._overflow == "block":
-                await self._wait_for_room(None, delivery, inbox)
+                await self._wait_for_room(delivery, inbox)
             else:
                 self._drop_one(delivery, inbox)
             self._dispatcher.wake()
 
-    async def _wait_for_room(self, emit: Emit | None, delivery: Delivery, inbox: Inbox) -> None:
-        """Hold the emitter until the dispatcher has put its delivery into the inbox."""
-        if emit is not None:
-            delivery.sent_at = delivery.arrived_at = nan
-            self._ledger.hold(emit, delivery)
+    async def _hold_emitter(self, emit: Emit, delivery: Delivery, inbox: Inbox) -> None:
+        """Hold the emitter until its delivery is in the inbox; it may give its place up."""
+        delivery.sent_at = delivery.arrived_at = nan
+        self._ledger.hold(emit, delivery)
+        waiter = emit.parent
+        if waiter is None or (gate := lent_by(waiter)) is None:
+            await self._wait_for_room(delivery, inbox)
+            return
+        step_aside(waiter, gate)
+        try:
+            await self._wait_for_room(delivery, inbox)
+        finally:
+            await take_back(waiter, gate)
+
+    async def _wait_for_room(self, delivery: Delivery, inbox: Inbox) -> None:
+        """Wait until the dispatcher has put a delivery into the inbox."""
         inbox.blocked[delivery] = None
         try:
             self._ledger.begin_wait(delivery, inbox)

@@ -17,8 +17,7 @@ from typing import Any
 
 import trio
 
-from genesis_lab.buses.gates import Gate
-from genesis_lab.buses.inflight import NO_CAUSE, InFlight, serving
+from genesis_lab.buses.inflight import NO_CAUSE, InFlight, contexts, serving
 from genesis_lab.waits import Home
 
 
@@ -78,40 +77,47 @@ def waiter_of(caller: Any) -> InFlight | None:
     caller
         What `serving` says in this context.
     """
-    if caller is None:
-        return None  # no message is served anywhere around: its context would have come along
     task = trio.lowlevel.current_task()
     # Most requests are awaited by the handler itself; the tree is for those of its branches.
-    waiter = caller if caller.task is task else _around(task, caller)
-    return None if waiter is None or waiter.ended else waiter
+    if caller is not None and caller.task is task:
+        return None if caller.ended else caller
+    return _around(task, caller)
 
 
 def _around(task: trio.lowlevel.Task, caller: Any) -> InFlight | None:
     """The innermost message served around a task, in the task itself or in a nursery above it."""
-    message = _own(caller, task, len(task.child_nurseries))
+    message = None if caller is None else _own(caller, task, len(task.child_nurseries))
     while message is None:
         nursery = task.parent_nursery
         if nursery is None:
             return None
         task = nursery.parent_task
-        number = task.child_nurseries.index(nursery)
-        # What was served where the task was started, or else what is served now by the owner of its
-        # nursery, who had it started by someone else.
-        message = _own(caller, task, number) or _own(task.context.get(serving), task, number)
+        served = _served_in(task)
+        if caller is not None or served is not None:
+            number = task.child_nurseries.index(nursery)
+            # What was served where the task was started, or else what is served now by the owner of
+            # its nursery, who had it started by someone else.
+            message = _own(caller, task, number) or _own(served, task, number)
+    return message
+
+
+def _served_in(task: trio.lowlevel.Task) -> Any:
+    """The innermost message that is served in a task now."""
+    message = task.context.get(serving)
+    # An event's handler may run in a context that is not the task's.
+    while message in contexts:
+        inner = contexts[message].get(serving)
+        if inner is message:
+            break
+        message = inner
     return message
 
 
 def _own(message: Any, task: trio.lowlevel.Task, nursery: int) -> InFlight | None:
     """From a message outwards, the first whose handler opened a task's nursery of this number."""
-    while message is not None and (message.task is not task or message.nurseries > nursery):
+    while message is not None and (
+        message.ended or message.task is not task or message.nurseries > nursery
+    ):
         message = message.outer
     assert message is None or isinstance(message, InFlight), "an identity has no task"
     return message
-
-
-def lent_by(waiter: InFlight) -> Gate | None:
-    """The gate whose place a message gives up while it waits for a reply, if it does."""
-    if not waiter.path:
-        return None
-    gate = waiter.path[-1]  # the component's own
-    return gate if gate.steps_aside else None

@@ -6,7 +6,7 @@ and outcomes that came before the end of a service.
 """
 
 from collections.abc import Iterable
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from math import inf, nan
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,6 +18,8 @@ from genesis_lab.waits import Home, Resource
 
 if TYPE_CHECKING:
     import trio
+
+    from genesis_lab.scopes import DeadlineScope
 
 NO_CAUSE = -1
 """The cause of a message that no other message led to."""
@@ -102,8 +104,15 @@ class InFlight(Visitor):
         """The part of service spent waiting for nested messages and events, so far [s]."""
         self.gone = False
         """Its target was unregistered, or the bus is closing."""
-        self.scope: trio.CancelScope | None = None
+        self.scope: trio.CancelScope | DeadlineScope | None = None
         """What cancels its handler; None while that has not been entered."""
+
+    def held(self) -> Iterable[Gate | Any]:
+        """The gates that it holds a place of, and the waits for events that it holds up."""
+        if self.mailbox is None or not self.mailbox.listeners:
+            return super().held()
+        listeners = [each for each in self.mailbox.listeners if each.waits_for(self)]
+        return [*super().held(), *listeners]
 
     def nest(self, child: "InFlight") -> None:
         """Begin to wait for a nested message."""
@@ -140,6 +149,8 @@ class InFlight(Visitor):
         self.gone = True
         if self.scope is not None:
             self.scope.cancel()
+        if self in returning:
+            returning[self].cancel()
 
     @property
     def has_started(self) -> bool:
@@ -324,11 +335,6 @@ class Delivery(InFlight):
         """The component that handles it, or that it waits for."""
         return self.route.target
 
-    def held(self) -> Iterable[Gate | Any]:
-        """The gates that it holds a place of, and the waits that its handling would end."""
-        listeners = [each for each in self.mailbox.listeners if each.expects(self)]
-        return [*super().held(), *listeners]
-
     def report(
         self,
         observer: Observer,
@@ -358,3 +364,9 @@ class Delivery(InFlight):
 serving: ContextVar[Any] = ContextVar("serving", default=None)
 """The message being served in this context, on whichever bus of the run: an `InFlight`, or an
 `Adopted` identity of one (see `identity`), or None."""
+
+contexts: dict[InFlight, Context] = {}
+"""The contexts of those handlers that run in one that is not their task's."""
+
+returning: dict[InFlight, "trio.CancelScope"] = {}
+"""What ends the wait of those messages that queue for a place that they gave up."""

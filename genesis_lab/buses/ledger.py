@@ -5,14 +5,14 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from itertools import count
-from math import inf, nan
+from math import nan
 from typing import Any, NamedTuple
 
 import trio
 
 from genesis_lab.buses.failures import FailureLog
 from genesis_lab.buses.gates import Gate
-from genesis_lab.buses.inflight import Delivery, Emit, InFlight
+from genesis_lab.buses.inflight import Delivery, Emit, InFlight, returning
 from genesis_lab.buses.listening import Listener
 from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.errors import DeadlockDetected, QueueFull, as_cycle
@@ -48,14 +48,6 @@ class Early(NamedTuple):
 _NOTHING_YET = Early(PENDING, nan, nan)
 
 
-class Returning(NamedTuple):
-    """A message on its way back to the place that it gave up."""
-
-    scope: trio.CancelScope
-    """What ends its wait."""
-    is_over: trio.Event
-
-
 class Ledger:
     """Every message from `open` to `close`; whatever happens to it, it is reported exactly once.
 
@@ -87,7 +79,6 @@ class Ledger:
         self._watchers = 0
         self._refused: dict[InFlight, Outcome] = {}
         self._early: dict[InFlight, Early] = {}
-        self._returning: dict[InFlight, Returning] = {}
 
     # --- from opening to closing ------------------------------------------------------------------
 
@@ -101,15 +92,16 @@ class Ledger:
         if self.is_cut:
             return
         self.in_flight[message.id] = message
-        if message.is_delivery:
-            self.open_deliveries += 1
-            self.announce(message)
 
-    def announce(self, delivery: InFlight) -> None:
-        """Tell the handlers that wait for an event of one on its way to their component."""
-        assert delivery.mailbox is not None, "a delivery has a target"
-        for listener in delivery.mailbox.listeners:
-            _tell(listener, delivery)
+    def open_delivery(self, delivery: Delivery) -> None:
+        """Take a delivery up, and tell the handlers of its target that wait for such an event."""
+        if self.is_cut:
+            return
+        self.in_flight[delivery.id] = delivery
+        self.open_deliveries += 1
+        if delivery.mailbox.listeners:
+            for listener in delivery.mailbox.listeners:
+                _tell(listener, delivery)
 
     def hold(self, sender: InFlight, message: InFlight) -> None:
         """From now on the sender waits for an open message, until it is let go or closed."""
@@ -122,7 +114,9 @@ class Ledger:
             message.parent.unnest(message)
             message.parent = None
 
-    def close(self, message: InFlight, outcome: Outcome, error: Failure | None = None) -> None:
+    def close(  # noqa: PLR0912  # all that may hang on a message's end; most of it mostly does not
+        self, message: InFlight, outcome: Outcome, error: Failure | None = None
+    ) -> None:
         """End a message: its sender knows the outcome, its service is over, its record is written.
 
         An outcome that the sender knew before stays.
@@ -148,12 +142,14 @@ class Ledger:
                 mailbox.elsewhere.pop(message, None)
             if message.is_delivery:
                 self.open_deliveries -= 1
-                for listener in mailbox.listeners:
-                    listener.settle(message, was_handled=outcome is Outcome.HANDLED)
+                if mailbox.listeners:
+                    for listener in mailbox.listeners:
+                        if listener.settle(message, was_handled=outcome is Outcome.HANDLED):
+                            self.waits.look_at(listener.message)
         if self.observer is not None:
             started_at = message.started_at
             served_at = now if started_at == started_at else nan  # noqa: PLR0124
-            if message in self._early:
+            if self._early and message in self._early:
                 self._report_early(self.observer, message, outcome, error, served_at, now)
             else:
                 message.report(self.observer, outcome, error, served_at, now)
@@ -201,21 +197,16 @@ class Ledger:
         """The outcome of a message whose wait was refused; None for any other."""
         return self._refused.get(message)
 
-    def cancel(self, message: InFlight) -> None:
-        """Make a message's handler stop, because its target or its bus goes away."""
-        message.cancel()
-        if message in self._returning:
-            self._returning[message].scope.cancel()
-
     def cut(self) -> None:
         """The run ends: what is in flight is pending, and nothing later is recorded."""
         self.is_cut = True
         if self.observer is not None:
             self.report_open(self.observer)
+        for message in self.in_flight.values():
+            if message in returning:
+                returning[message].cancel()
         self.in_flight.clear()
         self.open_deliveries = 0
-        for returning in self._returning.values():
-            returning.scope.cancel()
         self._changes.unpark_all()
 
     def report_open(self, observer: Observer) -> None:
@@ -328,45 +319,6 @@ class Ledger:
             "deadlock: %s", as_cycle(deadlock.components), extra={"members": deadlock.members}
         )
 
-    # --- a place that is given up while its message waits -----------------------------------------
-
-    def step_aside(self, message: InFlight, gate: Gate) -> None:
-        """Give a message's place up while its handler waits for a reply."""
-        if gate.holds(message):
-            gate.leave(message)
-            assert message.mailbox is not None, "only what is served has a place"
-            message.mailbox.elsewhere[message] = None
-
-    async def take_back(self, message: InFlight, gate: Gate) -> None:
-        """Wait until a message has its place again, so that its handler may go on.
-
-        The handler may have been cancelled in part only, by a scope of its own: it then goes on,
-        and needs the place. So the wait is shielded, and ends early only with the message itself.
-        Several tasks of one handler may come back at once: one of them queues for all.
-        """
-        while not gate.holds(message) and not gate.enter(message):
-            returning = self._returning.get(message)
-            if returning is not None:
-                with trio.CancelScope(shield=True):
-                    await returning.is_over.wait()
-                if returning.scope.cancel_called:
-                    break
-                continue
-            scope = trio.CancelScope(shield=True, deadline=_deadline(message))
-            self._returning[message] = Returning(scope, trio.Event())
-            try:
-                with scope:
-                    gate.join(message)  # whatever the queue's limit: the message was in before
-                    self.begin_wait(message, gate)
-                    await self.park(message, gate)
-                if scope.cancelled_caught:
-                    break
-            finally:
-                self._returning.pop(message).is_over.set()
-        else:
-            return
-        await trio.lowlevel.checkpoint()  # the handler is cancelled, and must not go on
-
     # --- waits for events -------------------------------------------------------------------------
 
     def listen(self, message: InFlight, listener: Listener, mailbox: Mailbox) -> None:
@@ -378,7 +330,8 @@ class Ledger:
             The wait would close a deadlock, and this bus refuses that.
         """
         for other in mailbox.in_flight():
-            _tell(listener, other)
+            if other is not message:  # the next event is another one than that which it handles
+                _tell(listener, other)
         mailbox.listeners.append(listener)
         message.listen(listener, self.now())
         knot = self.waits.begin(message, listener)
@@ -408,14 +361,3 @@ class Ledger:
 def _tell(listener: Listener, message: Node) -> None:
     if isinstance(message, Delivery) and listener.wants(message.route.type, message.emit.data):
         listener.expect(message, message.emit.data)
-
-
-def _deadline(message: InFlight) -> float:
-    """When a message gives up, itself or by way of one that it is nested in [trio's clock]."""
-    deadline = inf
-    each: InFlight | None = message
-    while each is not None:
-        if each.scope is not None:
-            deadline = min(deadline, each.scope.deadline)
-        each = each.outer
-    return deadline

@@ -2,7 +2,8 @@
 
 The wait is over when a matching delivery to the same component has been handled. While such a
 delivery lies undelivered, it is what the handler waits for; while there is none, anyone may still
-emit one, so the wait is live.
+emit one, so the wait is live. Anyone may also emit another one where some lie undelivered: the wait
+is stuck only if that one, too, could not be handled.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import trio
 
+from genesis_lab.buses.gates import Gate, Inbox
 from genesis_lab.messages import WaitKind
 from genesis_lab.waits import Node
 
@@ -23,8 +25,8 @@ class Listener:
     ----------
     message
         The message that the handler serves.
-    where
-        Its component.
+    inbox, gate
+        Its component's: what a further event would have to pass.
     event_type
         What it waits for.
     matches
@@ -33,9 +35,13 @@ class Listener:
 
     kind: WaitKind = "event"
 
-    def __init__(self, message: Node, where: str, event_type: str, matches: Matches | None) -> None:
+    def __init__(
+        self, message: Node, inbox: Inbox, gate: Gate, event_type: str, matches: Matches | None
+    ) -> None:
         self.message = message
-        self.where = where
+        self.where = inbox.where
+        self._inbox = inbox
+        self._gate = gate
         self.event_type = event_type
         self.has_heard = False
         """Whether the event came, or its test failed."""
@@ -66,18 +72,19 @@ class Listener:
         """A matching delivery is on its way."""
         self._undelivered[delivery] = data
 
-    def expects(self, delivery: Node) -> bool:
-        """Whether the delivery is a matching one that is on its way."""
-        return delivery in self._undelivered
+    def waits_for(self, message: Node) -> bool:
+        """Whether the message has one of the places."""
+        return any(message in holders for holders in self.places())
 
-    def settle(self, delivery: Node, *, was_handled: bool) -> None:
-        """A delivery has come to its end."""
+    def settle(self, delivery: Node, *, was_handled: bool) -> bool:
+        """A delivery has come to its end; whether the handler waits for the others from now on."""
         if delivery not in self._undelivered:
-            return
+            return False
         data = self._undelivered.pop(delivery)
         if was_handled and not self.has_heard:
             self._data = data
             self._hear()
+        return not self.has_heard and bool(self._undelivered)
 
     async def until_heard(self) -> None:
         """Wait for the event."""
@@ -94,11 +101,18 @@ class Listener:
         self._heard.set()
 
     def places(self) -> Iterator[Collection[Node]]:
-        """Each undelivered match by itself, since any of them ends the wait; else a free place."""
+        """What ends the wait: any undelivered match, or one that is emitted later."""
+        if self.has_heard or not self._undelivered:
+            yield ()
+            return
         for delivery in self._undelivered:
             yield (delivery,)
-        if not self._undelivered:
-            yield ()
+        # Whoever leaves a full inbox leaves a place at the gate as well.
+        yield from (self._inbox if self._inbox.has_no_place else self._gate).places()
+
+    def holders(self) -> Iterable[Node]:
+        """The undelivered matches."""
+        return self._undelivered
 
     def waiters(self) -> Iterable[Node]:
         """The message whose handler waits."""

@@ -10,11 +10,12 @@ from trio.lowlevel import enable_ki_protection
 
 from genesis_lab.buses.checks import check_instant, seconds_of
 from genesis_lab.buses.directory import RequestRoute
-from genesis_lab.buses.endings import ending_of
+from genesis_lab.buses.endings import Ending, ending_of
 from genesis_lab.buses.failures import failed_handler
 from genesis_lab.buses.gates import Gate, are_open
-from genesis_lab.buses.identity import lent_by, waiter_of
+from genesis_lab.buses.identity import waiter_of
 from genesis_lab.buses.inflight import NO_CAUSE, InFlight, Request, serving
+from genesis_lab.buses.lending import lent_by, step_aside, take_back
 from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.buses.policies import Attempt, nest
 from genesis_lab.buses.sending import Sending
@@ -29,8 +30,7 @@ from genesis_lab.errors import (
 )
 from genesis_lab.messages import Failure, Outcome
 
-# An enum's member costs a look-up each time it is named.
-ANSWERED, CANCELLED = Outcome.ANSWERED, Outcome.CANCELLED
+ANSWERED = Outcome.ANSWERED  # an enum's member costs a look-up each time it is named
 
 _UNPAUSED = 1000
 """After how many requests in a row that no scheduler pass came between there is a checkpoint."""
@@ -164,7 +164,7 @@ class Requests(Sending):
             return None
 
     @enable_ki_protection
-    async def _send(
+    async def _send(  # noqa: PLR0912  # one call more would cost 5 % of a plain request
         self,
         route: RequestRoute,
         data: Any,
@@ -179,24 +179,60 @@ class Requests(Sending):
         self._unpaused += 1
         if self._unpaused >= _UNPAUSED:
             await self._pause()
-        caller = self._sender()
+        caller = serving.get()
+        if caller is not None:
+            caller = self._sender()
         chain = None if caller is None or caller.ended else caller.chain
         cause = NO_CAUSE if caller is None else caller.id
         mailbox = route.mailbox
-        outcome: Outcome
-        result: Any
         if mailbox is None:
             self._report_unserved(
                 route, Outcome.UNKNOWN_TARGET, None, timeout, intended_at, attempt
             )
             await trio.lowlevel.checkpoint()  # so that asking in a loop can be cancelled
-            outcome, result = Outcome.UNKNOWN_TARGET, None
-        elif route.answers_plainly and are_open(
-            route.path if chain is None else route.nested_path, chain
+            if raising:
+                raise UnknownTarget(route.target)
+            return None
+        outcome: Outcome
+        result: Any
+        ending: Ending | None = None
+        gates = route.path if chain is None else route.nested_path
+        if route.answers_plainly and (
+            gates[0].is_open_to(chain) if len(gates) == 1 else are_open(gates, chain)
         ):
-            outcome, result = self._answer_plainly(
-                route, mailbox, chain, cause, data, timeout, intended_at, attempt
-            )
+            # The common course of a handler that never waits: nothing else can happen meanwhile.
+            sent_at = self._now()
+            try:
+                result = call_plain(
+                    mailbox.component.process_request, route.type, data, route.source
+                )
+            except BaseException as exception:  # noqa: BLE001  # what is not the component's goes on
+                ending, result = ending_of(exception), exception
+                outcome = ending.outcome
+            else:
+                outcome = ANSWERED
+            id = self._ledger.next_id()
+            if self._observer is not None and not self._ledger.is_cut:
+                now = self._now()
+                self._observer.request_ended(
+                    id,
+                    cause,
+                    id if chain is None else chain,
+                    route.number,
+                    attempt,
+                    outcome,
+                    None if ending is None else ending.error,
+                    timeout,
+                    sent_at if intended_at is None else intended_at,
+                    sent_at,
+                    sent_at,
+                    sent_at,
+                    now,
+                    now,
+                    0.0,
+                )
+            if ending is not None:
+                self._tell_of(ending, route)
         else:
             request = self._open(route, mailbox, chain, cause, timeout, intended_at, attempt)
             waiter = request.parent
@@ -280,63 +316,20 @@ class Requests(Sending):
         self, waiter: InFlight, gate: Gate, request: Request, data: Any
     ) -> tuple[Outcome, Any]:
         """Have a request served while the handler that waits gives its component up."""
-        self._ledger.step_aside(waiter, gate)
+        step_aside(waiter, gate)
         try:
             return await self._serve(request, data)
         finally:
-            await self._ledger.take_back(waiter, gate)
+            await take_back(waiter, gate)
 
-    # --- served at once, or not at all ------------------------------------------------------------
+    # --- not served, or not well ------------------------------------------------------------------
 
-    @enable_ki_protection
-    def _answer_plainly(
-        self,
-        route: RequestRoute,
-        mailbox: Mailbox,
-        chain: int | None,
-        cause: int,
-        data: Any,
-        timeout: float,
-        intended_at: float | None,
-        attempt: int,
-    ) -> tuple[Outcome, Any]:
-        """Serve a request by a handler that never waits: nothing else can happen meanwhile."""
-        outcome, error = CANCELLED, None
-        failed: Exception | None = None
-        result: Any = None
-        sent_at = self._now()
-        try:
-            result = call_plain(mailbox.component.process_request, route.type, data, route.source)
-            outcome = ANSWERED
-        except BaseException as exception:  # noqa: BLE001  # `outward` goes on
-            result = exception
-            outcome, error, outward, failed = ending_of(exception)
-            if outward is not None:
-                raise outward from None
-        finally:
-            id = self._ledger.next_id()
-            if self._observer is not None and not self._ledger.is_cut:
-                now = self._now()
-                self._observer.request_ended(
-                    id,
-                    cause,
-                    id if chain is None else chain,
-                    route.number,
-                    attempt,
-                    outcome,
-                    error,
-                    timeout,
-                    sent_at if intended_at is None else intended_at,
-                    sent_at,
-                    sent_at,
-                    sent_at,
-                    now,
-                    now,
-                    0.0,
-                )
-            if failed is not None:
-                self._ledger.failures.handler_failed(route, failed)
-        return outcome, result
+    def _tell_of(self, ending: Ending, route: RequestRoute) -> None:
+        """Tell of a plain handler that raised, once that is recorded; let what must go on do so."""
+        if ending.failed is not None:
+            self._ledger.failures.handler_failed(route, ending.failed)
+        if ending.outward is not None:
+            raise ending.outward from None
 
     @enable_ki_protection
     def _report_unserved(
@@ -379,8 +372,6 @@ class Requests(Sending):
     ) -> RequestError:
         """The error that tells a caller how its request ended."""
         match outcome:
-            case Outcome.UNKNOWN_TARGET:
-                return UnknownTarget(route.target)
             case Outcome.TIMED_OUT:
                 return RequestTimedOut(route.target, route.type, timeout)
             case Outcome.TARGET_GONE:

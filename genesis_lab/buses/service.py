@@ -13,11 +13,12 @@ import trio
 from genesis_lab.buses import gates
 from genesis_lab.buses.endings import ending_of, failure_of
 from genesis_lab.buses.gates import Path
-from genesis_lab.buses.inflight import Delivery, Request, serving
+from genesis_lab.buses.inflight import Delivery, Request, contexts, serving
 from genesis_lab.buses.ledger import Ledger
 from genesis_lab.buses.links import Link
 from genesis_lab.buses.unprotected import Handler, call_async, call_plain, run_in
-from genesis_lab.messages import Outcome, Route
+from genesis_lab.messages import Outcome
+from genesis_lab.scopes import DeadlineScope
 
 CANCELLED = Outcome.CANCELLED  # an enum's member costs a look-up each time it is named
 
@@ -59,7 +60,7 @@ async def serve(  # noqa: PLR0912, PLR0915  # each coroutine more costs on the h
     failed: Exception | None = None
     result: Any = None
     try:
-        with trio.CancelScope(deadline=epoch + message.deadline) as scope:
+        with DeadlineScope(epoch + message.deadline) as scope:
             message.scope = scope
             try:
                 if link is not None:
@@ -77,7 +78,7 @@ async def serve(  # noqa: PLR0912, PLR0915  # each coroutine more costs on the h
                 before = serving.set(message)
                 try:
                     if message.is_delivery:
-                        await _handle(handler, is_plain, route, data)
+                        await _handle(handler, is_plain, message, data)
                     elif is_plain:
                         result = call_plain(handler, route.type, data, route.source)
                     else:
@@ -110,10 +111,16 @@ async def serve(  # noqa: PLR0912, PLR0915  # each coroutine more costs on the h
     return outcome, result
 
 
-async def _handle(handler: Handler, is_plain: bool, route: Route, data: Any) -> None:
+async def _handle(
+    handler: Handler, is_plain: bool, delivery: Request | Delivery, data: Any
+) -> None:
     """Handle an event, in a context of its own: this task is its emitter's."""
-    context = copy_context()
-    if is_plain:
-        context.run(call_plain, handler, route.type, data, route.source)
-    else:
-        await run_in(call_async(handler, route.type, data, route.source), context)
+    route = delivery.route
+    context = contexts[delivery] = copy_context()
+    try:
+        if is_plain:
+            context.run(call_plain, handler, route.type, data, route.source)
+        else:
+            await run_in(call_async(handler, route.type, data, route.source), context)
+    finally:
+        del contexts[delivery]

@@ -38,6 +38,15 @@ def compare(
             metavar="N", help="Processes that run trials.", show_default="one per processor"
         ),
     ] = None,
+    trial_timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="How long a trial may take, in wall time; one that takes longer is ended and "
+            "named, and the others are run.",
+            show_default="as long as it does",
+        ),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Fewer and smaller conditions: a first look.")
     ] = False,
@@ -49,7 +58,13 @@ def compare(
     names = experiments or list(EXPERIMENTS)
     try:
         made = run_comparison(
-            names, out=out, seed=seed, replicates=replicates, quick=quick, workers=workers
+            names,
+            out=out,
+            seed=seed,
+            replicates=replicates,
+            quick=quick,
+            workers=workers,
+            trial_timeout=trial_timeout,
         )
     except KeyboardInterrupt:
         message = f"interrupted; what is finished is in {out}, and the same command goes on there"

@@ -6,6 +6,8 @@ From the bottom up:
 - `compared`: the architectures that experiments compare
 - `claims`: what the original design claims, and what a verdict is
 - `experiment`: what an experiment consists of
+- `fingerprint`, with `ingredients` and `installed`: a hash of the code that is loaded
+- `workers`: processes that can be ended one by one
 - `storage`: finished trials on disk; `sweeps`: many trials on many processors; `sending`: what
   these have to know of an architecture
 - `deadlocks`, `roles`, `effects`, `tables`, `drawings`: what several experiments measure, compare,

@@ -1,6 +1,7 @@
 """What an experiment is: a question, conditions, a workload, measures, and verdicts."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from genesis_lab.errors import InvalidSetting
 from genesis_lab.experiments.claims import Verdict
 from genesis_lab.experiments.trials import Condition, Scenario, TrialResult
 from genesis_lab.recording import Trace
@@ -40,9 +42,15 @@ class Experiment:
     """A question about buses, and how trials answer it.
 
     All callables are functions of a module, so that workers find them by name.
+
+    Raises
+    ------
+    InvalidSetting
+        The name, or that of a showcase, cannot be the name of a folder.
     """
 
     name: str
+    """Letters, digits, `_`, `-`, `.` and `+`: results are stored in a folder of this name."""
     question: str
     """What it asks, in a sentence; of one that is registered: as in `EXPERIMENTS`."""
     conditions: Callable[[bool], Sequence[Condition]]
@@ -70,6 +78,12 @@ class Experiment:
     """Where a trial is cut [s]."""
     reads: Callable[[], Sequence[Path]] = tuple
     """The files that trials read: if one changes, trials are run anew."""
+
+    def __post_init__(self) -> None:
+        for name in (self.name, *self.showcases):
+            # It must not lead out of the folder of results.
+            if not (isinstance(name, str) and re.fullmatch(r"\w[\w.+-]*", name)):
+                raise InvalidSetting("name", name, "a word of letters, digits, '_', '-', '.', '+'")
 
     def __repr__(self) -> str:
         return f"<Experiment {self.name}: {self.question}>"

@@ -4,34 +4,29 @@ Together the files are a hive-partitioned dataset, so any engine can query them 
 
     SELECT * FROM read_parquet('results/trials/**/*.parquet', union_by_name = true)
 
-A trial's name is a hash of its experiment, condition and seed, of the code, and of what the code
-reads. So what has been computed is never computed again, and what a change may have touched is
-never taken for new.
+A trial's name is a hash of its experiment, condition and seed, of the code that is loaded
+(`fingerprint`), and of what the code reads. So what has been computed is never computed again, and
+what a change may have touched is never taken for new.
 """
 
-import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import trio
 
-from genesis_lab.errors import InvalidSetting, LabError
+from genesis_lab.errors import LabError
 from genesis_lab.experiments.trials import Condition
 from genesis_lab.files import replace_file
 
-_PACKAGE = Path(__file__).parents[1]
-# What only shows results cannot change them. One experiment may use another: all of them count.
-_WITHOUT_EFFECT = {"bench", "cli", "gateway", "ipython.py", "laboratory", "plots", "reports"}
 _NAME_LENGTH = 32  # hexadecimal digits: 128 bits
+_STORABLE = "a number below 2^63, a text, a truth value, None, or a list of one kind of them"
 
 
 class DamagedResult(LabError):
@@ -46,61 +41,25 @@ class DamagedResult(LabError):
         return f"{self.path}: not a readable result ({self.reason}); delete it, and run again"
 
 
-def code_version(*functions: Callable[..., object], reads: Iterable[Path] = ()) -> str:
-    """A hash of the code that a trial depends on: the lab's, and that of these functions.
-
-    Parameters
-    ----------
-    *functions
-        They count by their names and by all that is in their files.
-    reads
-        The files that they read.
-
-    Raises
-    ------
-    InvalidSetting
-        A function is in no file, so nobody could tell whether it has changed.
-    """
-    return _hash(
-        [
-            _lab_version(),
-            *((_name_of(function), _file_hash(_file_of(function))) for function in functions),
-            *(sha256(path.read_bytes()).hexdigest() for path in reads),
-        ]
-    )
-
-
-@cache
-def _lab_version() -> str:
-    files = (
-        path
-        for path in sorted(_PACKAGE.rglob("*.py"))
-        if path.relative_to(_PACKAGE).parts[0] not in _WITHOUT_EFFECT
-    )
-    sources = {str(path.relative_to(_PACKAGE)): _file_hash(path) for path in files}
-    return _hash([sources, trio.__version__, np.__version__])
-
-
-def _file_of(function: Callable[..., object]) -> Path:
-    path = inspect.getsourcefile(inspect.unwrap(function))
-    if path is None or not Path(path).is_file():
-        expected = "one that is defined in a file, to be stored"
-        raise InvalidSetting("function", _name_of(function), expected)
-    return Path(path)
-
-
-def _name_of(function: Callable[..., object]) -> str:
-    name: str = getattr(function, "__qualname__", repr(function))
-    return name
-
-
-@cache
-def _file_hash(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()
+def content_hashes(files: Iterable[Path]) -> list[str]:
+    """What is in files that trials read, as hashes."""
+    return [sha256(path.read_bytes()).hexdigest() for path in files]
 
 
 def _hash(content: object) -> str:
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:_NAME_LENGTH]
+
+
+class NotStorable(LabError, TypeError):
+    """A measured value that no file of results can hold."""
+
+    def __init__(self, column: str, value: str) -> None:
+        super().__init__(column, value)
+        self.column = column
+        self.value = value
+
+    def __str__(self) -> str:
+        return f"column {self.column} holds {self.value}: expected {_STORABLE}"
 
 
 class Store:
@@ -116,11 +75,25 @@ class Store:
         self.folder = folder
 
     def path(
-        self, experiment: str, condition: Condition, *, seed: int, horizon: float, code: str
+        self,
+        experiment: str,
+        condition: Condition,
+        *,
+        seed: int,
+        horizon: float,
+        depends_on: Sequence[str],
     ) -> Path:
-        """Where the trial's file is, or will be."""
+        """Where the trial's file is, or will be.
+
+        Parameters
+        ----------
+        experiment, condition, seed, horizon
+            Of the trial.
+        depends_on
+            Hashes of the code it runs and of what that reads.
+        """
         settings = [condition.architecture, dict(condition.parameters), seed, horizon]
-        name = _hash([experiment, *settings, code])
+        name = _hash([experiment, *settings, *depends_on])
         place = f"experiment={experiment}/architecture={condition.architecture}"
         return self.folder / place / f"{name}.parquet"
 
@@ -150,6 +123,28 @@ class Store:
             name, _, value = part.partition("=")
             row = row.add_column(position, name, pa.array([value]))
         return row
+
+
+def check_storable(values: Mapping[str, Any]) -> None:
+    """Check that a trial's values can be a row.
+
+    Raises
+    ------
+    NotStorable
+        One of them cannot; the error names its column.
+    """
+    for column, value in values.items():
+        if not (isinstance(column, str) and _is_storable(value)):
+            raise NotStorable(reprlib.repr(column), reprlib.repr(value))
+
+
+def _is_storable(value: object) -> bool:
+    try:
+        kind = pa.array([value]).type
+    except Exception:  # noqa: BLE001 - pyarrow's own errors, and those of foreign values
+        return False
+    # Parquet has no structure without fields.
+    return not (pa.types.is_struct(kind) and kind.num_fields == 0)
 
 
 def row_of(values: Mapping[str, Any]) -> pa.Table:

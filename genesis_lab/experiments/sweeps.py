@@ -1,14 +1,12 @@
 """Many trials: conditions times replicates, over any executor, none of them computed twice."""
 
-import os
-import signal
-import threading
+import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing import get_context, parent_process
+from functools import cache, partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -19,11 +17,20 @@ import pyarrow as pa
 from genesis_lab.buses import ARCHITECTURES
 from genesis_lab.errors import InvalidSetting, LabError
 from genesis_lab.experiments.experiment import Experiment
+from genesis_lab.experiments.fingerprint import Fingerprints, definitions_in
 from genesis_lab.experiments.progress import progress_bar
 from genesis_lab.experiments.sending import Incoming, Outgoing
-from genesis_lab.experiments.storage import Store, code_version, frame_of, row_of
-from genesis_lab.experiments.trials import Condition, run_trial
+from genesis_lab.experiments.storage import (
+    Store,
+    check_storable,
+    content_hashes,
+    frame_of,
+    row_of,
+)
+from genesis_lab.experiments.trials import Condition, Scenario, TrialResult, run_trial
+from genesis_lab.experiments.workers import CallTimedOut, WorkerDied, Workers
 
+log = logging.getLogger("genesis_lab.experiments")
 T = TypeVar("T")
 
 
@@ -37,6 +44,35 @@ class TrialFailed(LabError):
 
     def __str__(self) -> str:
         return f"{self.trial}: {self.error}"
+
+
+class OtherCode(LabError):
+    """A worker has loaded other code than the process that sweeps: a file has changed since."""
+
+    def __str__(self) -> str:
+        return (
+            "its process has loaded other code than this one, as a file has changed since: "
+            "restart, or load the changed module again"
+        )
+
+
+class UnfinishedTrials(LabError):
+    """Trials that hung, or that ended their process twice; all others are finished."""
+
+    def __init__(self, hung: tuple[str, ...], died: tuple[str, ...]) -> None:
+        super().__init__(hung, died)
+        self.hung = hung
+        self.died = died
+
+    def __str__(self) -> str:
+        return "; ".join(
+            f"{len(trials)} of the trials {what}: {', '.join(trials)}"
+            for trials, what in [
+                (self.hung, "did not return in time"),
+                (self.died, "ended their process, alone as well"),
+            ]
+            if trials
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +102,9 @@ class Trial:
         if twice := known.keys() & measured.keys():
             expected = "names that are none of its parameters, nor of the columns of every trial"
             raise InvalidSetting("measure", sorted(twice), expected)
-        return known | dict(measured)
+        values = known | dict(measured)
+        check_storable(values)
+        return values
 
     def __str__(self) -> str:
         settings = " ".join(f"{name}={value}" for name, value in self.condition.parameters.items())
@@ -117,10 +155,13 @@ def sweep(
     store: Path | str | None = None,
     executor: Executor | None = None,
     workers: int | None = None,
+    trial_timeout: float | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Run the trials that are not stored yet: a frame per experiment, one row per trial.
 
-    However it ends, what has been finished is stored, and the next sweep does the rest.
+    However it ends, what has been finished is stored, and the next sweep does the rest. Ctrl-C ends
+    it at once, and what its processes are running is lost; an executor of your own is waited for
+    until it has finished what it is running, or until the next Ctrl-C.
 
     Parameters
     ----------
@@ -133,16 +174,26 @@ def sweep(
         of a cluster, or `InThisProcess()`; processes of this machine, unless told.
     workers
         How many processes, if no executor is given; one per processor, unless told.
+    trial_timeout
+        How long a trial may take [s of wall time]; None: as long as it does. One that takes longer
+        is ended. The others are run, and then an error names it.
 
     Raises
     ------
     TrialFailed
-        A trial raised, or a worker cannot import the factory of its architecture.
+        A trial raised, or measured what cannot be stored, or a worker cannot import the factory of
+        its architecture, or has loaded other code than this process.
+    UnfinishedTrials
+        Trials hung or ended their process; all others are finished. A trial whose process dies is
+        run again after the others, and alone: what killed it may have been its neighbours.
     DamagedResult
         A stored trial is not readable.
     InvalidSetting
-        There are no workers; or a trial is to be stored, and its functions are in no file.
+        There are no workers; the timeout is no number of seconds, or the executor cannot end what
+        it runs; or a trial is to be stored, and its functions reach something that
+        cannot be hashed.
     """
+    check_timeout(trial_timeout, executor)
     files = _Files(store, trials)
     rows = files.finished()
     missing = [number for number in range(len(trials)) if number not in rows]
@@ -154,7 +205,8 @@ def sweep(
             bar.update()
 
         if missing:
-            _run(trials, missing, executor, workers, keep)
+            with _own_or_given(executor, workers) as pool:
+                _run(trials, files.places, missing, pool, trial_timeout, keep)
     return _frames(trials, rows)
 
 
@@ -176,19 +228,19 @@ class _Files:
 
     def __init__(self, store: Path | str | None, trials: Sequence[Trial]) -> None:
         self._store = None if store is None else Store(Path(store))
-        self._paths = [] if self._store is None else trial_paths(self._store, trials)
+        self.places = [] if self._store is None else trial_paths(self._store, trials)
 
     def finished(self) -> dict[int, pa.Table]:
         """The rows that are stored, by the trial's number."""
         if self._store is None:
             return {}
-        stored = ((number, path) for number, path in enumerate(self._paths) if path.is_file())
+        stored = ((number, path) for number, path in enumerate(self.places) if path.is_file())
         return {number: self._store.read(path) for number, path in stored}
 
     def keep(self, number: int, row: pa.Table) -> None:
         """Store a row."""
         if self._store is not None:
-            self._store.write(self._paths[number], row)
+            self._store.write(self.places[number], row)
 
 
 def trial_paths(store: Store, trials: Iterable[Trial]) -> list[Path]:
@@ -197,76 +249,184 @@ def trial_paths(store: Store, trials: Iterable[Trial]) -> list[Path]:
     Raises
     ------
     InvalidSetting
-        An experiment's functions are in no file.
+        An experiment's functions reach something that cannot be hashed.
     """
-    return [
-        store.path(
-            trial.experiment.name,
-            trial.condition,
-            seed=trial.seed,
-            horizon=trial.experiment.horizon,
-            code=code_version(
-                trial.experiment.scenario,
-                trial.experiment.measure,
-                reads=trial.experiment.reads(),
-            ),
+    # Made for this call: by the next one, other code may be loaded.
+    return list(map(_Places(store).of, trials))
+
+
+class _Places:
+    """Where trials are stored, by the code that is loaded when it is made."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._fingerprints = Fingerprints(aside=[ARCHITECTURES])
+        self._lab = self._fingerprints.of(
+            trial=Trial.run, buses=list(definitions_in("genesis_lab.buses"))
         )
-        for trial in trials
-    ]
+        self._of_architecture = cache(self._fingerprint_of_architecture)
+        self._of_experiment = cache(self._fingerprints_of_experiment)
+
+    def of(self, trial: Trial) -> Path:
+        experiment, condition = trial.experiment, trial.condition
+        return self._store.path(
+            experiment.name,
+            condition,
+            seed=trial.seed,
+            horizon=experiment.horizon,
+            depends_on=[
+                self._lab,
+                self._of_architecture(condition.architecture),
+                *self._of_experiment(experiment.scenario, experiment.measure, experiment.reads),
+            ],
+        )
+
+    def _fingerprint_of_architecture(self, name: str) -> str:
+        return self._fingerprints.of(architecture=ARCHITECTURES[name])
+
+    def _fingerprints_of_experiment(
+        self,
+        scenario: Callable[..., Scenario],
+        measure: Callable[[TrialResult], Mapping[str, Any]],
+        reads: Callable[[], Sequence[Path]],
+    ) -> list[str]:
+        code = self._fingerprints.of(scenario=scenario, measure=measure)
+        return [code, *content_hashes(reads())]
+
+
+def check_timeout(timeout: float | None, executor: Executor | None = None) -> None:
+    """Check how long a trial may take, and that what runs it can be ended then.
+
+    Raises
+    ------
+    InvalidSetting
+        It is no number of seconds, or the executor has no processes that can be ended.
+    """
+    if timeout is None:
+        return
+    is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if not (is_number and 0 < timeout < math.inf):
+        raise InvalidSetting("trial_timeout", timeout, "seconds > 0, or None")
+    if not isinstance(executor, Workers | None):
+        raise InvalidSetting("trial_timeout", timeout, "None with an executor of your own")
 
 
 def _run(
     trials: Sequence[Trial],
+    places: Sequence[Path],
     missing: Sequence[int],
-    executor: Executor | None,
-    workers: int | None,
+    pool: Executor,
+    timeout: float | None,
     keep: Callable[[int, Mapping[str, Any]], None],
 ) -> None:
     """Run the missing trials, and have each of them kept as soon as it is finished."""
-    finished: SimpleQueue[int] = SimpleQueue()
-    not_kept: dict[int, Future[dict[str, Any]]] = {}
+    batch = _Batch(trials, places, pool, timeout, keep)
+    batch.run(missing)
+    suspects, batch.died = batch.died, []
+    for number in suspects:
+        batch.run([number])
+    if batch.hung or batch.died:
+        hung, died = (
+            tuple(str(trials[number]) for number in numbers) for numbers in (batch.hung, batch.died)
+        )
+        raise UnfinishedTrials(hung, died)
 
-    def keep_next() -> None:
-        number = finished.get()
-        keep(number, _values(trials[number], not_kept[number]))
-        del not_kept[number]
 
-    try:
-        with _own_or_given(executor, workers) as pool:
-            for number in missing:
-                trial = trials[number]
-                sent = Outgoing(ARCHITECTURES[trial.condition.architecture])
-                not_kept[number] = pool.submit(_run_there, trial, sent)
-                not_kept[number].add_done_callback(partial(_put, finished, number))
+class _Batch:
+    """Runs trials on an executor, and sorts out those that cannot be finished."""
+
+    def __init__(
+        self,
+        trials: Sequence[Trial],
+        places: Sequence[Path],
+        pool: Executor,
+        timeout: float | None,
+        keep: Callable[[int, Mapping[str, Any]], None],
+    ) -> None:
+        self._trials = trials
+        self._places = places
+        self._pool = pool
+        self._timeout = timeout
+        self._keep = keep
+        self._finished: SimpleQueue[int] = SimpleQueue()
+        self._not_kept: dict[int, Future[dict[str, Any]]] = {}
+        self.hung: list[int] = []
+        self.died: list[int] = []
+
+    def run(self, numbers: Sequence[int]) -> None:
+        """Run trials, and keep each as soon as it is finished."""
+        try:
+            for number in numbers:
+                self._not_kept[number] = self._submit(number)
+                self._not_kept[number].add_done_callback(partial(_put, self._finished, number))
                 # Some executors are done at once: each trial is kept before the next one is run.
-                while not finished.empty():
-                    keep_next()
-            while not_kept:
-                keep_next()
-    except BaseException:
-        # One may have been interrupted while it was being kept: not the queue says what is left.
-        wait([future for future in not_kept.values() if not future.cancel()])
-        for number, future in not_kept.items():
+                while not self._finished.empty():
+                    self._keep_next()
+            while self._not_kept:
+                self._keep_next()
+        except BaseException as error:
+            self._give_up(at_once=not isinstance(error, Exception))
+            raise
+
+    def _submit(self, number: int) -> "Future[dict[str, Any]]":
+        trial = self._trials[number]
+        sent = Outgoing(ARCHITECTURES[trial.condition.architecture])
+        if isinstance(self._pool, Workers):
+            place = self._places[number] if self._places else None
+            return self._pool.submit_within(self._timeout, _run_there, trial, sent, place)
+        return self._pool.submit(_run_there, trial, sent)
+
+    def _keep_next(self) -> None:
+        number = self._finished.get()
+        trial = self._trials[number]
+        try:
+            self._keep(number, self._not_kept[number].result())
+        except CallTimedOut as error:
+            log.warning("%s: %s", trial, error)
+            self.hung.append(number)
+        except WorkerDied as error:
+            log.warning("%s: %s", trial, error)
+            self.died.append(number)
+        except Exception as error:
+            raise TrialFailed(str(trial), f"{type(error).__name__}: {error}") from error
+        del self._not_kept[number]
+
+    def _give_up(self, *, at_once: bool) -> None:
+        """Begin no more, and keep what is finished: also what was interrupted while being kept."""
+        left = list(self._not_kept.values())
+        if at_once and isinstance(self._pool, Workers):
+            self._pool.abandon(left)
+        else:
+            wait([future for future in left if not future.cancel()])
+        for number, future in self._not_kept.items():
             if not future.cancelled() and future.exception() is None:
-                keep(number, future.result())
-        raise
+                self._keep(number, future.result())
 
 
-def _run_there(trial: Trial, architecture: Outgoing | Incoming) -> dict[str, Any]:
-    """Run a trial in whichever process this is."""
+def _run_there(
+    trial: Trial, architecture: Outgoing | Incoming, place: Path | None = None
+) -> dict[str, Any]:
+    """Run a trial in whichever process this is; if it is to be stored, by the code it is named by.
+
+    Raises
+    ------
+    OtherCode
+        This process has loaded other code than the one that sweeps.
+    """
     architecture.register()
+    if place is not None and _places_here().of(trial).name != place.name:
+        raise OtherCode
     return trial.run()
+
+
+@cache
+def _places_here() -> _Places:
+    """As a worker has them, which loads nothing again."""
+    return _Places(Store(Path()))
 
 
 def _put(finished: "SimpleQueue[int]", number: int, _future: "Future[dict[str, Any]]") -> None:
     finished.put(number)
-
-
-def _values(trial: Trial, future: "Future[dict[str, Any]]") -> dict[str, Any]:
-    try:
-        return future.result()
-    except Exception as error:
-        raise TrialFailed(str(trial), f"{type(error).__name__}: {error}") from error
 
 
 @contextmanager
@@ -279,10 +439,11 @@ def _own_or_given(executor: Executor | None, workers: int | None) -> Iterator[Ex
 
 
 @contextmanager
-def processes(workers: int | None = None) -> Iterator[Executor]:
+def processes(workers: int | None = None) -> Iterator[Workers]:
     """Processes of this machine to run trials in; one per processor, unless told.
 
-    What they are at when the context is left is let finish, and nothing more is begun.
+    What they are at when the context is left is let finish, and nothing more is begun; after an
+    exception they are ended at once.
 
     Raises
     ------
@@ -291,25 +452,14 @@ def processes(workers: int | None = None) -> Iterator[Executor]:
     """
     if workers is not None and workers < 1:
         raise InvalidSetting("workers", workers, "a whole number >= 1")
-    # spawn: a worker begins clean, whatever threads or event loops there are here.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_worker)
+    pool = Workers(workers)
     try:
         yield pool
+    except BaseException:
+        pool.kill()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _begin_worker() -> None:
-    """Leave Ctrl-C to the process that sweeps, and end with it, even if it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-    assert parent is not None, "a worker is started by a process"
-    threading.Thread(target=_end_after, args=(parent.join,), daemon=True).start()
-
-
-def _end_after(wait: Callable[[], None]) -> None:
-    wait()
-    os._exit(1)
 
 
 def _frames(trials: Sequence[Trial], rows: Mapping[int, pa.Table]) -> dict[str, pd.DataFrame]:

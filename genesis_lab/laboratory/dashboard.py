@@ -11,10 +11,12 @@ from dataclasses import replace
 from html import escape
 from time import thread_time
 
-import ipywidgets
-
+from genesis_lab.extras import require_extra
 from genesis_lab.laboratory.page import as_page
 from genesis_lab.laboratory.snapshot import LabSnapshot, Snapshots
+
+require_extra("ipywidgets")
+import ipywidgets  # noqa: E402  # only then: if it is missing, the error says what to install
 
 PERIOD = 0.25
 """From one picture to the next [s]."""

@@ -7,11 +7,13 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets
-
 from genesis_lab import plots
 from genesis_lab.buses import ARCHITECTURES
+from genesis_lab.extras import require_extra
 from genesis_lab.laboratory.exploring import CLIENTS, Settings, cell, draw, explore, export, say
+
+require_extra("ipywidgets")
+import ipywidgets  # noqa: E402  # only then: if it is missing, the error says what to install
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from genesis_lab.analysis.grouping import require_columns
 from genesis_lab.errors import InvalidSetting, check_choice
 from genesis_lab.plots.style import BLACK, ONE_COLUMN, new_axes, paper, width_of
 from genesis_lab.plots.texts import room_of, say, wrapped
@@ -59,6 +60,7 @@ def plot_attribution(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     if frame.empty:
         return say("no combination was tried", ax)
+    require_columns(frame, "frame", ["delivery", "admission", "timeout", "verdict"])
     cells = _cells(frame)
     deliveries, admissions, timeouts = ([*dict.fromkeys(part)] for part in zip(*cells, strict=True))
     timeouts.sort()

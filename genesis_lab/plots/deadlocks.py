@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from genesis_lab.analysis.grouping import require_columns
 from genesis_lab.plots.series import Curve, curves_of, draw_curves, plot_measure
 from genesis_lab.plots.style import BLACK, Look, add_legend, paper
 from genesis_lab.plots.texts import say
@@ -70,6 +71,7 @@ def plot_deadlock_survival(frame: pd.DataFrame, *, ax: Axes | None = None) -> Ax
     """
     if frame.empty:
         return say("no runs", ax)
+    require_columns(frame, "frame", ["architecture", "time", "survival", "low", "high"])
     curves = curves_of(frame, x="time", y="survival")
     ax = draw_curves(
         [*(replace(curve, low=None, high=None) for curve in curves), *_censored(curves)],

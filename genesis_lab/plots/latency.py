@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from genesis_lab.analysis.grouping import require_columns
 from genesis_lab.errors import InvalidSetting
 from genesis_lab.plots.series import (
     Curve,
@@ -37,6 +38,7 @@ def plot_percentile_curve(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axe
     InvalidSetting
         A probability is not in [0, 1): the maximum (p = 1) would be infinitely far to the right.
     """
+    require_columns(frame, "frame", ["architecture", "probability", "latency"])
     outside = frame.loc[~frame["probability"].between(0, 1, inclusive="left"), "probability"]
     if not outside.empty:
         raise InvalidSetting("probability", float(outside.iloc[0]), "0 <= p < 1")
@@ -64,6 +66,7 @@ def plot_ecdf(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax
         Where to draw; a new figure in one column, unless told.
     """
+    require_columns(frame, "frame", ["architecture", "latency"])
     drawn = draw_curves(
         [
             _ecdf(label, look, rows["latency"].to_numpy(float))
@@ -109,6 +112,9 @@ def plot_latency_by_utilisation(
         There are several percentiles and none is chosen, or the one chosen is not there: a figure
         shows one percentile.
     """
+    require_columns(measured, "measured", ["architecture", "utilisation", "latency"])
+    if theory is not None:
+        require_columns(theory, "theory", ["utilisation", "latency"])
     curves = curves_of(_of_percentile(measured, percentile), x="utilisation", y="latency")
     if theory is not None:
         line = _of_percentile(theory, percentile).sort_values("utilisation")

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 
+from genesis_lab.analysis.grouping import require_columns
 from genesis_lab.errors import check_choice
 from genesis_lab.plots.style import BLACK, add_legend, figure_of, new_axes, paper, width_of
 from genesis_lab.plots.texts import room_of, say, text_width, wrapped
@@ -56,9 +57,10 @@ def plot_outcomes(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     if frame.empty:
         return say("no messages", ax)
+    value = "share" if "share" in frame else "count"
+    require_columns(frame, "frame", ["condition", "outcome", value])
     for outcome in frame["outcome"].unique():
         check_choice("outcome", outcome, tuple(_LOOKS))
-    value = "share" if "share" in frame else "count"
     sums = frame.groupby(["outcome", "condition"], observed=True)[value].sum()
     conditions = [*dict.fromkeys(frame["condition"])]
     parts = {

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
+from genesis_lab.analysis.grouping import require_columns
 from genesis_lab.errors import check_choice
 from genesis_lab.plots.style import (
     BLACK,
@@ -31,6 +32,7 @@ _EDGES = 2.2
 _NARROW = {"claim": 0.4, "verdict": 0.24, "measured": 0.36}
 """What the columns take of the width, on a figure in one column."""
 _WIDE = {"claim": 0.26, "verdict": 0.13, "measured": 0.21, "why": 0.4}
+_COLUMNS = ("claim", "experiment", "effect", "low", "high", "unit", "verdict", "sentence")
 
 
 def plot_scoreboard(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -58,6 +60,7 @@ def plot_scoreboard(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     if frame.empty:
         return say("no claim was tested", ax)
+    require_columns(frame, "frame", _COLUMNS)
     for verdict in frame["verdict"]:
         check_choice("verdict", verdict, tuple(_SYMBOLS))
     is_alone = ax is None

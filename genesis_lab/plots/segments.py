@@ -11,10 +11,18 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
+from genesis_lab.analysis.grouping import require_columns
+
 State = Literal["waiting", "serving", "blocked"]
 Span = tuple[float, float]
 
 _TYPES = {"request_type": "type", "event_type": "type"}
+_COLUMNS = (
+    *("id", "target", "source", "outcome"),
+    *("sent_at", "started_at", "served_at", "finished_at"),
+)
+"""What requests and deliveries both have to have."""
+_WAIT = ["cause", "sent_at", "finished_at"]
 
 
 class _Message(NamedTuple):
@@ -80,6 +88,10 @@ def timeline_segments(
         message was sent to them, then in order of sending. Messages without a `sent_at` never got
         to their component and are left out.
     """
+    require_columns(requests, "requests", ["request_type", "cause", *_COLUMNS])
+    require_columns(deliveries, "deliveries", ["event_type", *_COLUMNS])
+    if events is not None:
+        require_columns(events, "events", _WAIT)
     messages = _within(start, end, requests, deliveries)
     waits = _waits_by_cause({message.id for message in messages}, requests, events)
     lanes: dict[str, list[Segment]] = {}
@@ -109,9 +121,8 @@ def _waits_by_cause(
 ) -> defaultdict[int, list[Span]]:
     """When each of the messages had to wait for others, merged and in order."""
     frames = [requests] if events is None else [requests, events]
-    columns = ["cause", "sent_at", "finished_at"]
     nested = (
-        pd.concat([frame.loc[frame["cause"].isin(ids), columns] for frame in frames])
+        pd.concat([frame.loc[frame["cause"].isin(ids), _WAIT] for frame in frames])
         .fillna({"finished_at": inf})
         .sort_values("sent_at")
     )

@@ -22,6 +22,7 @@ from matplotlib.ticker import (
 )
 from matplotlib.transforms import ScaledTranslation
 
+from genesis_lab.analysis.grouping import require_columns
 from genesis_lab.plots.style import (
     ADMISSION_FILLS,
     Look,
@@ -117,6 +118,7 @@ def plot_measure(
 
 def series_of(frame: pd.DataFrame) -> Iterator[tuple[str, Look, pd.DataFrame]]:
     """The label, the look and the rows of each series, in the order of `architecture_looks`."""
+    require_columns(frame, "frame", ["architecture"])
     if "admission" not in frame:
         frame = frame.assign(admission="serial")
     groups: dict[Any, pd.DataFrame] = dict(
@@ -135,6 +137,7 @@ def series_of(frame: pd.DataFrame) -> Iterator[tuple[str, Look, pd.DataFrame]]:
 
 def curves_of(frame: pd.DataFrame, *, x: str, y: str) -> list[Curve]:
     """The curve of each series of a frame as `plot_measure` takes it."""
+    require_columns(frame, "frame", ["architecture", x, y])
     curves = []
     for label, look, rows in series_of(frame):
         points = rows.sort_values(x)

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.transforms import ScaledTranslation
 
+from genesis_lab.analysis.grouping import require_columns
 from genesis_lab.errors import InvalidSetting
 from genesis_lab.plots.segments import timeline_segments
 from genesis_lab.plots.style import (
@@ -41,6 +42,7 @@ _BESIDE = 35.0
 """About how much of a figure's width the lanes' labels take [mm]."""
 _NAMED = 3
 """In lanes of more rows, the rows are too low for names."""
+_DEADLOCK = ("formed_at", "members", "waits", "broken_at", "broken_by")
 
 
 def plot_timeline(
@@ -75,6 +77,8 @@ def plot_timeline(
     """
     if not start < end:
         raise InvalidSetting("end", end, f"more than start={start!r}")
+    if deadlocks is not None:
+        require_columns(deadlocks, "deadlocks", _DEADLOCK)
     segments = timeline_segments(requests, deliveries, events=events, start=start, end=end)
     lanes = _lanes(segments)
     if ax is None:

@@ -11,12 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 
+from genesis_lab.analysis.grouping import require_columns
 from genesis_lab.errors import InvalidSetting
 from genesis_lab.messages import ELSEWHERE, Deadlock, WaitKind
 from genesis_lab.plots.style import BLACK, add_legend, new_axes, paper
 from genesis_lab.plots.texts import POINT, cut, room_of, say, wrapped
 from genesis_lab.recording import Recorder
 from genesis_lab.recording.messages import Message, deadlock_at, messages_of
+from genesis_lab.recording.records import DEADLOCKS, DELIVERIES, EVENTS, REQUESTS
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -110,6 +112,14 @@ def plot_wait_for_graph(
     """
     if deadlocks.empty:
         return say("no deadlock", ax)
+    for name, frame, table in [
+        ("deadlocks", deadlocks, DEADLOCKS),
+        ("requests", requests, REQUESTS),
+        ("deliveries", deliveries, DELIVERIES),
+        ("events", events, EVENTS),
+    ]:
+        if frame is not None:
+            require_columns(frame, name, table.columns)
     deadlock = deadlock_at(deadlocks, number)
     if not deadlock.waits:
         return say("the trace does not hold who waits for whom", ax)

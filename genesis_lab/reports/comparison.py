@@ -11,7 +11,14 @@ from genesis_lab.experiments import load_experiment
 from genesis_lab.experiments.claims import CLAIMS, Verdict
 from genesis_lab.experiments.progress import progress_bar
 from genesis_lab.experiments.storage import Store
-from genesis_lab.experiments.sweeps import plan, processes, sweep, trial_paths
+from genesis_lab.experiments.sweeps import (
+    UnfinishedTrials,
+    check_timeout,
+    plan,
+    processes,
+    sweep,
+    trial_paths,
+)
 from genesis_lab.files import replace_file
 from genesis_lab.reports.folder import ResultFolder, SweepRecord
 from genesis_lab.reports.pages import as_html, as_markdown_page
@@ -29,8 +36,12 @@ def compare(
     replicates: int | None = None,
     quick: bool = False,
     workers: int | None = None,
+    trial_timeout: float | None = None,
 ) -> Report:
     """Run experiments, as far as they are not stored yet, and write the report.
+
+    Where trials hang or end their processes, the report is on the other experiments; it is written
+    before the error that names these trials is raised.
 
     Parameters
     ----------
@@ -42,6 +53,8 @@ def compare(
         As of `plan`.
     workers
         How many processes; one per processor, unless told.
+    trial_timeout
+        As of `sweep`.
 
     Raises
     ------
@@ -49,9 +62,10 @@ def compare(
         There is no such experiment, or a number is out of range.
     OSError
         The folder cannot be written to.
-    DamagedResult, TrialFailed
+    DamagedResult, TrialFailed, UnfinishedTrials
         As of `sweep`.
     """
+    check_timeout(trial_timeout)
     folder = ResultFolder(out)
     trials = {
         name: plan(load_experiment(name), seed=seed, replicates=replicates, quick=quick)
@@ -66,13 +80,24 @@ def compare(
     with processes(workers) as pool:
         folder.check_writable()
         folder.write_sweep(record)
-        sweep(
-            [trial for each in trials.values() for trial in each], store=store.folder, executor=pool
-        )
-        shown = [pool.submit(record_showcases, folder.root, name, seed) for name in trials]
+        unfinished = None
+        try:
+            sweep(
+                [trial for each in trials.values() for trial in each],
+                store=store.folder,
+                executor=pool,
+                trial_timeout=trial_timeout,
+            )
+        except UnfinishedTrials as error:
+            unfinished = error
+        finished = trials.keys() - _unfinished(folder, record).keys()
+        shown = [pool.submit(record_showcases, folder.root, name, seed) for name in finished]
         for future in shown:
             future.result()
-        return _write(folder, record, pool)
+        made = _write(folder, record, pool)
+        if unfinished is not None:
+            raise unfinished
+        return made
 
 
 def report(root: Path | str) -> Report:

@@ -1,13 +1,15 @@
 """Costs and claims, on contenders that only pretend."""
 
 import gc
+import sys
 
 import pytest
 
 from genesis_lab.bench.claims import AtLeast, AtMost, Claim, ratio, shares, total
 from genesis_lab.bench.machine import machine_facts
-from genesis_lab.bench.measuring import Contender, Family, PeerMissing, measure, peer
+from genesis_lab.bench.measuring import Contender, Family, measure
 from genesis_lab.bench.table import Reading, breakdowns, facts_line, notes, table
+from genesis_lab.extras import require_extra
 
 
 def costing(*costs: float) -> Contender:
@@ -17,7 +19,7 @@ def costing(*costs: float) -> Contender:
 
 
 def absent(_size: int) -> float:
-    peer("a_library_that_nobody_has")
+    require_extra("simpy")
     raise AssertionError
 
 
@@ -67,21 +69,15 @@ def test_garbage_is_collected_before_each_contender_and_the_collector_stays_on()
     assert states == [True, True]
 
 
-def test_missing_peer_is_named_with_its_remedy_and_the_others_still_run() -> None:
+def test_missing_peer_is_named_with_its_remedy_and_the_others_still_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "simpy", None)
     costs, missing = measure(family(one=costing(3.0, 3.0), two=absent), size=1, rounds=range(2))
     assert costs == {"one": 3.0}
     assert [str(error) for error in missing] == [
-        "a_library_that_nobody_has is not installed: pip install 'genesis-lab[bench]'"
+        "simpy is not installed: pip install 'genesis-lab[bench]'"
     ]
-
-
-def test_peer_that_is_installed_is_loaded() -> None:
-    assert peer("gc") is gc
-
-
-def test_missing_peer_is_an_error_of_its_own() -> None:
-    with pytest.raises(PeerMissing):
-        peer("a_library_that_nobody_has")
 
 
 COSTS = {"bare": 2e-6, "unrecorded": 3e-6, "recorded": 5e-6}

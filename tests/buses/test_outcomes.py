@@ -12,6 +12,8 @@ from genesis_lab.errors import InvalidTimeout
 from tests.facts import Facts, Row
 from tests.parts import Part, all_but, ask, asking, asks, raises, sleeps
 
+pytestmark = pytest.mark.usefixtures("both_scopes")
+
 HYBRIDS = ("hybrid", "hybrid-awaited", "hybrid-raise")
 
 GROUP = ExceptionGroup("both", [ValueError("bad"), ExceptionGroup("inner", [KeyError("worse")])])

@@ -3,12 +3,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from importlib import import_module
+from functools import partial
+from importlib import import_module, reload
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,20 @@ import pytest
 import genesis_lab.experiments
 from genesis_lab.errors import InvalidSetting
 from genesis_lab.experiments.experiment import Experiment
-from genesis_lab.experiments.storage import DamagedResult
-from genesis_lab.experiments.sweeps import InThisProcess, Trial, TrialFailed, plan, processes, sweep
+from genesis_lab.experiments.storage import DamagedResult, Store, row_of
+from genesis_lab.experiments.sweeps import (
+    InThisProcess,
+    Trial,
+    TrialFailed,
+    UnfinishedTrials,
+    plan,
+    processes,
+    sweep,
+)
 from genesis_lab.experiments.trials import Condition, TrialResult, run_trial
 from tests.interrupts import interrupt_at, interruptible, lines_of
 
-OURS = str(Path(genesis_lab.experiments.__file__).parent)
+OURS = Path(genesis_lab.experiments.__file__).parent
 
 # Workers find it by this name, whatever `tests` is elsewhere on their path.
 HERE = str(Path(__file__).parent)
@@ -152,13 +162,109 @@ def _measured_here(result: TrialResult) -> dict[str, Any]:
     return {"requests": len(result.trace.requests)}
 
 
-def test_function_of_no_file_can_be_run_but_not_stored(tmp_path: Path) -> None:
+def _cell(source: str) -> Any:
+    """What a notebook's cell defines, in no file."""
     scope: dict[str, Any] = {}
-    exec("def measure(result): return {'one': 1}", scope)  # as a notebook's cell does
-    experiment = replace(TINY, measure=scope["measure"])
+    exec(source, scope)
+    return scope["measure"]
+
+
+def test_function_of_a_notebook_is_stored_by_its_code(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    for value in (1, 1, 2):
+        measure = _cell(f"def measure(result): return {{'value': {value}}}")
+        frame = here(trials(1, replace(TINY, measure=measure)), store)
+        assert frame["value"].tolist() == [value]
+    assert len(files(store)) == 2
+
+
+def test_closures_of_one_name_are_trials_of_their_own(tmp_path: Path) -> None:
+    def measuring(value: float) -> Callable[[TrialResult], dict[str, Any]]:
+        def measure(_result: TrialResult) -> dict[str, Any]:
+            return {"value": value}
+
+        return measure
+
+    for value in (0.5, 0.9):
+        frame = here(trials(1, replace(TINY, measure=measuring(value))), tmp_path / "store")
+        assert frame["value"].tolist() == [value]
+
+
+def test_module_that_is_changed_and_loaded_again_makes_trials_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    helper, measuring = tmp_path / "helper_of_measure.py", tmp_path / "measure_with_helper.py"
+    measuring.write_text(
+        "import helper_of_measure\ndef measure(result): return {'value': helper_of_measure.VALUE}"
+    )
+    helper.write_text("VALUE = 1")
+    module = import_module("measure_with_helper")
+    for value in (1, 22):
+        helper.write_text(f"VALUE = {value}")
+        reload(import_module("helper_of_measure"))
+        frame = here(trials(1, replace(TINY, measure=module.measure)), tmp_path / "store")
+        assert frame["value"].tolist() == [value]
+    for value in (333, 4444):
+        measuring.write_text(f"def measure(result): return {{'value': {value}}}")
+        reload(module)
+        frame = here(trials(1, replace(TINY, measure=module.measure)), tmp_path / "store")
+        assert frame["value"].tolist() == [value]
+
+
+def test_file_that_changed_since_it_was_loaded_gives_no_results_under_the_old_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    file, store = tmp_path / "measure_that_changes.py", tmp_path / "store"
+    file.write_text("def measure(result): return {'value': 1}")
+    module = import_module("measure_that_changes")
+    experiment = replace(TINY, measure=module.measure)
+    assert sweep(trials(1, experiment), store=store, workers=1)["tiny"]["value"].tolist() == [1]
+    file.write_text("def measure(result): return {'value': 22}")
+    with pytest.raises(TrialFailed, match=r"OtherCode: its process has loaded other code than"):
+        sweep(trials(2, experiment), store=store, workers=1)
+    assert len(files(store)) == 1
+    reload(module)
+    experiment = replace(TINY, measure=module.measure)
+    assert sweep(trials(1, experiment), store=store, workers=1)["tiny"]["value"].tolist() == [22]
+
+
+def test_trial_that_reaches_what_cannot_be_hashed_can_be_run_but_not_stored(
+    tmp_path: Path,
+) -> None:
+    experiment = replace(TINY, measure=_measures_under_a_lock)
     assert here(trials(1, experiment))["one"].tolist() == [1]
-    with pytest.raises(InvalidSetting, match=r"^function='measure': expected one that is defined"):
+    with pytest.raises(InvalidSetting, match=r"test_sweeps\.LOCK=.* to be no _thread\.lock"):
         here(trials(1, experiment), tmp_path / "store")
+
+
+LOCK = threading.Lock()
+
+
+def _measures_under_a_lock(_result: TrialResult) -> dict[str, Any]:
+    with LOCK:
+        return {"one": 1}
+
+
+@pytest.mark.parametrize("name", ["../../../evil", "/evil", "..", "", "a/b", "a b"])
+def test_name_of_an_experiment_cannot_lead_out_of_the_store(name: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"^name={name!r}: expected a word of letters"):
+        replace(TINY, name=name)
+    with pytest.raises(InvalidSetting, match=f"^name={name!r}: expected a word of letters"):
+        replace(TINY, showcases={name: Condition("hybrid", {})})
+
+
+def test_trial_may_be_written_by_many_at_once(tmp_path: Path) -> None:
+    store, path = Store(tmp_path), tmp_path / "experiment=a" / "architecture=b" / "row.parquet"
+    values = {"experiment": "a", "architecture": "b", "seed": 1, "digest": "d"}
+    with ThreadPoolExecutor(8) as pool:
+        for written in [pool.submit(store.write, path, row_of(values)) for _ in range(400)]:
+            written.result()
+    assert store.read(path).to_pylist() == [values]
+    assert [each.name for each in path.parent.iterdir()] == ["row.parquet"]
 
 
 def test_measure_may_not_hide_what_every_trial_has() -> None:
@@ -259,13 +365,121 @@ def test_sweep_that_is_killed_or_interrupted_goes_on_where_it_was(
     stored = len(files(store))
     assert 3 <= stored < 12
     before = _lines_when_quiet(log)
-    if how == signal.SIGINT:
-        assert before == stored  # what was being run was finished and kept
-    else:
-        assert before <= stored + 3  # what was at the workers, or on its way to them
+    assert before <= stored + 3  # what was at the workers, or on its way to the store
     frame = here(trials(12, log=str(log), takes=0.15), store)
     assert frame["seed"].tolist() == list(range(12))
     assert lines(log) == before + 12 - stored
+
+
+HANGING = """
+import sys
+sys.path.append({here!r})
+from genesis_lab.experiments.sweeps import sweep
+from tiny_experiment import trials
+
+if __name__ == "__main__":
+    hanging = trials(1, log={log!r}, takes=3600.0)
+    sweep([*hanging, *trials(3, log={log!r})], store={store!r}, workers=2)
+"""
+
+
+def test_one_interrupt_ends_a_sweep_whose_trial_hangs_and_keeps_the_others(
+    tmp_path: Path, log: Path
+) -> None:
+    store, script = tmp_path / "store", tmp_path / "script.py"
+    script.write_text(HANGING.format(here=HERE, log=str(log), store=str(store)))
+    with (
+        interruptible(),
+        subprocess.Popen(
+            [sys.executable, script], start_new_session=True, stderr=subprocess.PIPE
+        ) as run,
+    ):
+        while len(files(store)) < 3 or lines(log) < 4:
+            assert run.poll() is None, run.communicate()[1]
+            time.sleep(0.01)
+        os.killpg(run.pid, signal.SIGINT)
+        _, errors = run.communicate(timeout=300)  # it does not hang for the hour
+    assert b"KeyboardInterrupt" in errors
+    assert len(files(store)) == 3
+    _wait_until_gone(run.pid)
+
+
+def _wait_until_gone(group: int) -> None:
+    """Until no process of the group is left; what serves the workers ends a little after them."""
+    with suppress(ProcessLookupError):
+        for _ in range(600):
+            os.killpg(group, 0)
+            time.sleep(0.1)
+        pytest.fail("there are processes left")
+
+
+def test_trial_that_hangs_is_named_and_the_others_are_finished(tmp_path: Path, log: Path) -> None:
+    store, fine = tmp_path / "store", trials(3, log=str(log))
+    hangs = trials(1, log=str(log), takes=3600.0)
+    with pytest.raises(UnfinishedTrials) as caught:
+        sweep([*hangs, *fine], store=store, workers=2, trial_timeout=4.0)
+    assert str(caught.value) == (
+        "1 of the trials did not return in time: "
+        f"tiny on hybrid, mean=0.1 log={log} takes=3600.0 seed=0"
+    )
+    assert len(files(store)) == 3
+    here(fine, store)
+    assert lines(log) == 4
+
+
+def test_trial_that_ends_its_process_is_tried_again_alone_and_then_named(
+    tmp_path: Path, log: Path
+) -> None:
+    store, fine = tmp_path / "store", trials(3)
+    dies = trials(1, log=str(log), dies=9)
+    with pytest.raises(UnfinishedTrials) as caught:
+        sweep([*dies, *fine], store=store, workers=2)
+    assert str(caught.value) == (
+        "1 of the trials ended their process, alone as well: "
+        f"tiny on hybrid, mean=0.1 log={log} dies=9 seed=0"
+    )
+    assert lines(log) == 2
+    assert len(files(store)) == 3
+
+
+def test_trial_whose_process_is_killed_once_is_finished_at_the_second_try(
+    log: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING", logger="genesis_lab.experiments")
+    frame = sweep([*trials(1, log=str(log), dies=1), *trials(3)], workers=2)["tiny"]
+    assert frame["seed"].tolist() == [0, 0, 1, 2]
+    assert lines(log) == 2
+    [warning] = caplog.records
+    assert warning.getMessage() == (
+        f"tiny on hybrid, mean=0.1 log={log} dies=1 seed=0: "
+        "its process ended with exit code -9 (below 0: a signal)"
+    )
+
+
+@pytest.mark.parametrize("timeout", [0, -1.0, math.inf, math.nan, "soon"])
+def test_timeout_of_a_trial_is_seconds(timeout: Any) -> None:
+    with pytest.raises(InvalidSetting, match=r"^trial_timeout=.*: expected seconds > 0, or None$"):
+        sweep(trials(1), trial_timeout=timeout)
+
+
+def test_timeout_of_a_trial_takes_processes_that_can_be_ended() -> None:
+    with pytest.raises(InvalidSetting, match=r"^trial_timeout=1\.0: expected None with an execu"):
+        sweep(trials(1), executor=InThisProcess(), trial_timeout=1.0)
+
+
+@pytest.mark.parametrize("executor", [InThisProcess, None])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1j, "1j"), (2**70, "1180591620717411303424"), ([1, "a"], r"\[1, 'a'\]"), ({}, "{}")],
+)
+def test_value_that_cannot_be_stored_is_named_with_its_trial_and_column(
+    executor: Callable[[], Executor] | None, value: object, shown: str
+) -> None:
+    experiment = replace(TINY, measure=partial(tiny.measure_as, value))
+    with pytest.raises(
+        TrialFailed, match=f"^tiny on hybrid, .* seed=0: NotStorable: column 'odd' holds {shown}: "
+    ):
+        sweep(trials(1, experiment), executor=executor() if executor else None)
 
 
 def test_interrupt_at_any_line_loses_no_trial_that_was_finished(tmp_path: Path) -> None:
@@ -276,7 +490,12 @@ def test_interrupt_at_any_line_loses_no_trial_that_was_finished(tmp_path: Path) 
             sweep(trials(2, log=str(log)), store=store, executor=pool)
         return lines(log), len(files(store))
 
-    lines_reached = lines_of(OURS, lambda: run("whole"))
+    # What is done before a trial is begun can lose none: it need not be interrupted line by line.
+    lines_reached = [
+        line
+        for name in ("sweeps.py", "storage.py")
+        for line in lines_of(str(OURS / name), partial(run, name))
+    ]
     assert len(lines_reached) > 50
     lost = []
     with interruptible():

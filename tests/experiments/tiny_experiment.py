@@ -1,6 +1,8 @@
 """A small experiment whose trials leave a mark, fail, or take real time, as the test wants."""
 
 import math
+import os
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,11 +25,16 @@ class Eager(gl.HybridCoordinator):
     """An architecture that workers can import and have not registered."""
 
 
-def scenario(*, mean: float, log: str | None = None, takes: float = 0.0) -> System:
-    """One request of a random duration; each trial is a line of the log."""
+def scenario(*, mean: float, log: str | None = None, takes: float = 0.0, dies: int = 0) -> System:
+    """One request of a random duration; each trial is a line of the log.
+
+    The first so many of the log end their process.
+    """
     if log is not None:
         with Path(log).open("a") as file:
             file.write("trial\n")
+        if len(Path(log).read_text().splitlines()) <= dies:
+            os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(takes)
     if mean == math.inf:
         message = "nobody has that long"
@@ -39,6 +46,10 @@ def scenario(*, mean: float, log: str | None = None, takes: float = 0.0) -> Syst
 def measure(result: TrialResult) -> Mapping[str, Any]:
     requests = result.trace.requests
     return {"latency": float(requests["finished_at"].iloc[0]), "each": [1.0, 2.0]}
+
+
+def measure_as(value: object, _result: TrialResult) -> Mapping[str, Any]:
+    return {"odd": value}
 
 
 def conditions(_quick: bool) -> Sequence[Condition]:

@@ -17,14 +17,17 @@ import pytest
 from genesis_lab import Trace
 from genesis_lab.cli import main
 from genesis_lab.errors import InvalidSetting
-from genesis_lab.experiments import load_experiment
+from genesis_lab.experiments import EXPERIMENTS, load_experiment
 from genesis_lab.experiments.claims import CLAIMS, Judgement, Verdict
 from genesis_lab.experiments.storage import DamagedResult
+from genesis_lab.experiments.sweeps import UnfinishedTrials
+from genesis_lab.reports import comparison
 from genesis_lab.reports.comparison import compare, report, scoreboard_of
 from genesis_lab.reports.folder import NoResults
 from genesis_lab.reports.report import Report
 
 EXPERIMENT = "circular"
+EACH = " or ".join(map(repr, EXPERIMENTS))
 COMMAND = Path(sys.executable).with_name("genesis-lab")
 
 
@@ -164,6 +167,21 @@ def test_experiment_whose_trials_are_missing_is_left_out_and_named(folder: Path)
         assert f"{EXPERIMENT} is left out: 1 of its {len(trials)} trials are missing" in text
 
 
+def test_report_is_written_without_the_trials_that_hang_before_they_are_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(*_trials: object, trial_timeout: float | None, **_options: object) -> None:
+        assert trial_timeout == 5.0
+        next(folder.rglob("trials/**/*.parquet")).unlink()
+        raise UnfinishedTrials(("one",), ())
+
+    monkeypatch.setattr(comparison, "sweep", hang)
+    (folder / "report.md").unlink()
+    with pytest.raises(UnfinishedTrials, match=r"^1 of the trials did not return in time: one$"):
+        compare([EXPERIMENT], out=folder, quick=True, replicates=1, workers=2, trial_timeout=5.0)
+    assert f"{EXPERIMENT} is left out: 1 of its " in (folder / "report.md").read_text()
+
+
 def test_damaged_trial_is_named(folder: Path) -> None:
     damaged = next((folder / "trials").rglob("*.parquet"))
     damaged.write_bytes(damaged.read_bytes()[:-10])
@@ -215,9 +233,12 @@ def _verdict(claim: str, judgement: Judgement) -> Verdict:
     ("arguments", "code", "message"),
     [
         (["nonsense"], 1, "experiment='nonsense': expected 'circular' or "),
+        (["circulra"], 1, f"experiment='circulra': expected {EACH}; did you mean 'circular'?"),
+        (["--quik"], 2, "No such option: --quik (Possible options: --quick)"),
         (["circular", "--replicates", "0"], 1, "replicates=0: expected a whole number >= 1"),
         (["circular", "--workers", "0"], 1, "workers=0: expected a whole number >= 1"),
         (["circular", "--seed", "-1"], 1, "seed=-1: expected a whole number >= 0"),
+        (["circular", "--trial-timeout", "0"], 1, "trial_timeout=0.0: expected seconds > 0"),
         (["circular", "--seed", "x"], 2, "Invalid value for '--seed'"),
     ],
 )

@@ -1,7 +1,7 @@
 import gzip
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from genesis_lab.workloads.ticks import (
     UnreadableTicks,
     read_ticks,
 )
+from genesis_lab.workloads.ticks.opening import unpacked
 
 REAL = Path(__file__).parents[2] / ".." / "shared" / "data"
 T0 = 1_723_161_254_000_000_001
@@ -137,6 +138,15 @@ def test_valid_messages_that_are_no_trades_are_counted_apart(write: Write, messa
         (trade(T0, q="nan"), "quantity 'nan' is not positive and finite"),
         (trade(T0, q="-1"), "quantity '-1' is not positive and finite"),
         (trade(T0, s=""), "symbol '' is not a name"),
+        (trade(T0, s="BTC\ud800"), r"symbol 'BTC\ud800' is not a name"),
+        (trade(T0, e=["trade"]), "event ['trade'] is not a name"),
+        (trade(T0, e=None), "event None is not a name"),
+        (trade(T0, p=True), "price True is not a number"),
+        (trade(T0, p="1_0"), "price '1_0' is not a number"),
+        (trade(T0, p="\u0661\u0662"), "price '\u0661\u0662' is not a number"),
+        (trade(T0, p=[1]), "price [1] is not a number"),
+        (trade(T0, p=10**400), f"price 1{'0' * 79} is not positive and finite"),
+        (trade(T0, p="9" * 400), f"price '{'9' * 79} is not positive and finite"),
         (f'{T0} {{"e":"trade","s":"BTCUSDT","q":"1"}}', "a trade without 'p'"),
     ],
 )
@@ -255,6 +265,11 @@ def test_published_zip_is_read_as_it_is(write: Write, tmp_path: Path) -> None:
             "time 1704067200000000000 is neither milliseconds nor microseconds since the epoch",
         ),
         ("1,2.0,3.0,4,5,-1704067200000,true", "time '-1704067200000' is not a whole number"),
+        ("1,2.0,3.0,4,5,99999999999999,true", "time 99999999999999 lies after 2262"),
+        (
+            "1,2.0,3.0,4,5,\u0661704067200000,true",
+            "time '\u0661704067200000' is not a whole number",
+        ),
         ("1,two,3.0,4,5,1704067200000,true", "price 'two' is not a number"),
         ("1,2.0,0,4,5,1704067200000,true", "quantity '0' is not positive and finite"),
     ],
@@ -315,6 +330,14 @@ def test_plain_file_may_have_windows_line_ends(write: Write) -> None:
         ("1,,2,3", "symbol '' is not a name"),
         ("noon,A,2,3", "time 'noon' is neither seconds nor ISO 8601"),
         ("nan,A,2,3", "time 'nan' is not in seconds since the epoch"),
+        ("1e999999999,A,2,3", "time '1e999999999' is not in seconds since the epoch"),
+        ("1_0,A,2,3", "time '1_0' is neither seconds nor ISO 8601"),
+        ("\u0661,A,2,3", "time '\u0661' is neither seconds nor ISO 8601"),
+        (
+            "\u0662024-08-08T23:54:14,A,2,3",
+            "time '\u0662024-08-08T23:54:14' is neither seconds nor ISO 8601",
+        ),
+        ('1,"A"\rB,2,3', "not a line of CSV"),
         ("1e999999,A,2,3", "time '1e999999' is not in seconds since the epoch"),
         ("2024-02-30T00:00:00,A,2,3", "time '2024-02-30T00:00:00': day is out of range for month"),
         (
@@ -410,12 +433,19 @@ def test_plain_file_gives_back_exactly_what_was_written(
 # ------------------------------------------------------------------------- whatever the format
 
 
-def test_trade_from_the_past_keeps_its_place_and_takes_the_latest_time(write: Write) -> None:
-    path = write(HEADER, "10,A,1,1", "12,A,2,1", "11,A,3,1", "11.5,A,4,1", "12,A,5,1", "13,A,6,1")
+def test_trades_that_are_out_of_order_are_sorted_and_counted(write: Write) -> None:
+    path = write(HEADER, "10,A,1,1", "12,A,2,1", "11,A,3,1", "11.5,A,4,1", "12,B,5,1", "9,A,6,1")
     ticks = read_ticks(path)
-    assert ticks.frame["time"].tolist() == [0.0, 2.0, 2.0, 2.0, 2.0, 3.0]
-    assert prices(ticks) == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
-    assert (ticks.report.backwards, ticks.report.first_backwards_line) == (2, 4)
+    assert ticks.started_at_ns == 9 * 10**9
+    assert ticks.frame["time"].tolist() == [0.0, 1.0, 2.0, 2.5, 3.0, 3.0]
+    assert prices(ticks) == [6.0, 1.0, 3.0, 4.0, 2.0, 5.0]
+    assert symbols(ticks) == ["A", "A", "A", "A", "A", "B"]
+    assert (ticks.report.backwards, ticks.report.first_backwards_line) == (3, 4)
+
+
+def test_file_that_runs_backwards_is_not_replayed_in_no_time(write: Write) -> None:
+    ticks = read_ticks(write(HEADER, *(f"{second},A,1,1" for second in range(100, 0, -1))))
+    assert ticks.frame["time"].tolist() == [float(second) for second in range(100)]
 
 
 @pytest.mark.parametrize(
@@ -556,6 +586,38 @@ def test_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(UnreadableTicks) as caught:
         read_ticks(path, format="plain")
     assert str(caught.value).startswith(f"cannot read ticks from {path}: ")
+
+
+@pytest.mark.parametrize("pack", ["gzip", "zip"])
+def test_file_that_unpacks_to_hundreds_of_times_its_size_is_refused(
+    tmp_path: Path, pack: str
+) -> None:
+    path, content = tmp_path / "bomb", f"{HEADER}\n".encode() + b"1,A,2,3\n" * 12_000_000
+    if pack == "gzip":
+        path.write_bytes(gzip.compress(content))
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("ticks.csv", content)
+    limit = 2**26 + 200 * path.stat().st_size
+    assert limit < len(content)
+    with pytest.raises(UnreadableTicks) as caught:
+        sum(map(len, lines_in(path)))
+    assert caught.value.reason == (
+        f"it unpacks to more than {limit:,} bytes, 200 times its size and 64 MiB"
+    )
+
+
+def lines_in(path: Path) -> Iterator[bytes]:
+    with unpacked(path) as file:
+        yield from file.lines()
+
+
+def test_line_without_an_end_is_one_bad_line(tmp_path: Path) -> None:
+    path = tmp_path / "ticks"
+    path.write_bytes(f"{HEADER}\n1,A,2,3\n1,A,2,{'0' * 3 * 2**20}3\n2,A,2,3".encode())
+    report = read_ticks(path).report
+    assert (report.trades, report.bad_lines, report.first_bad_line) == (2, 1, 3)
+    assert report.first_bad_reason == "longer than 1,048,576 bytes"
 
 
 def test_zip_of_several_files_is_refused(tmp_path: Path) -> None:

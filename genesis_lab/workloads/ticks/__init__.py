@@ -10,14 +10,15 @@ From the bottom up:
 - `lines`: what a trade is and what makes a value bad; every format uses it
 - `binance_websocket`, `binance_aggtrades`, `plain`: one format each, line in, trade out
 - `values`: `Ticks` and `ReadReport`, what the caller gets
-- `reading`: `read_ticks`, which opens the file, recognises the format and counts every line
+- `opening`: the lines of a file, whatever packed them
+- `reading`: `read_ticks`, which recognises the format and counts every line
 """
 
+from genesis_lab.workloads.ticks.opening import UnreadableTicks
 from genesis_lab.workloads.ticks.reading import (
     NoTrades,
     TickFormat,
     UnknownTickFormat,
-    UnreadableTicks,
     read_ticks,
 )
 from genesis_lab.workloads.ticks.values import ReadReport, Ticks

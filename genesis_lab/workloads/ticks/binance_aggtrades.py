@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from genesis_lab.workloads.ticks.lines import (
+    LAST_NS,
     BadLine,
     LineFormat,
     NotATrade,
@@ -53,8 +54,12 @@ def _parse(line: str, *, symbol: str) -> Record:
         reason = f"{len(fields)} fields, not 7 or 8"
         raise BadLine(reason)
     timestamp = digits("time", fields[_TIME])
+    ns = timestamp * unit_ns(timestamp)
+    if ns > LAST_NS:
+        reason = f"time {timestamp} lies after 2262"
+        raise BadLine(reason)
     return Trade(
-        timestamp * unit_ns(timestamp),
+        ns,
         symbol,
         positive("price", fields[_PRICE]),
         positive("quantity", fields[_QUANTITY]),
@@ -69,7 +74,7 @@ def _symbol(path: Path) -> str:
 
 def _recognises(line: str) -> bool:
     return line.startswith(_HEADER) or bool(
-        re.match(r"\d+,[\d.]+,[\d.]+,\d+,\d+,\d+,(true|false)\b", line, re.IGNORECASE)
+        re.match(r"(?a)\d+,[\d.]+,[\d.]+,\d+,\d+,\d+,(true|false)\b", line, re.IGNORECASE)
     )
 
 

@@ -19,6 +19,7 @@ from genesis_lab.workloads.ticks.lines import (
     digits,
     named,
     positive,
+    shown,
 )
 
 _FIRST_NS = 10**17
@@ -33,7 +34,10 @@ def parse(line: str) -> Record:
         raise BadLine(reason)
     ns = _receiver_ns(stamp)
     payload = _payload(message)
-    event = payload.get("e")
+    event = payload.get("e", "")
+    if not isinstance(event, str):
+        reason = f"event {shown(event)} is not a name"
+        raise BadLine(reason)
     if event not in {"trade", "aggTrade"}:
         return NotATrade.MESSAGE
     try:

@@ -6,7 +6,9 @@ The rules that all formats share live here, so that a price is bad for the same 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum, auto
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +16,7 @@ NS_PER_SECOND = 1_000_000_000
 LAST_NS = 2**63 - 1
 """The last instant that an int64 of nanoseconds holds (April 2262), as pandas has it too."""
 
+_SHOWN = 80
 _MOST_DIGITS = 19
 """What every int64 fits in. The bound spares us `int` on a line of a million digits."""
 
@@ -59,23 +62,58 @@ class LineFormat:
 
 def positive(name: str, value: object) -> float:
     """Return a price or a quantity, which is finite and greater than zero."""
-    try:
-        number = float(value)  # type: ignore[arg-type]  # what is not a number raises TypeError
-    except (TypeError, ValueError):
-        reason = f"{name} {value!r} is not a number"
-        raise BadLine(reason) from None
+    number = _number(value)
+    if number is None:
+        reason = f"{name} {shown(value)} is not a number"
+        raise BadLine(reason)
     if not 0 < number < math.inf:
-        reason = f"{name} {value!r} is not positive and finite"
+        reason = f"{name} {shown(value)} is not positive and finite"
         raise BadLine(reason)
     return number
 
 
+def _number(value: object) -> float | None:
+    """Stricter than `float`, which takes `1_0`, other scripts' digits and truth values too."""
+    is_number = (
+        is_plain(value)
+        if isinstance(value, str)
+        else isinstance(value, Real | Decimal) and not isinstance(value, bool)
+    )
+    if not is_number:
+        return None
+    try:
+        return float(value)  # type: ignore[arg-type]  # a text or a number, as we have seen
+    except OverflowError:
+        return math.inf
+    except ValueError:
+        return None
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text may be a number: Python takes more for one than any format does."""
+    return text.isascii() and "_" not in text
+
+
+def shown(value: object) -> str:
+    """A value in a message about a line, which has bounds."""
+    return repr(value)[:_SHOWN]
+
+
 def named(symbol: object) -> str:
     """Return a symbol, which is text and not empty."""
-    if not isinstance(symbol, str) or not (name := symbol.strip()):
-        reason = f"symbol {symbol!r} is not a name"
+    if not isinstance(symbol, str) or not (name := symbol.strip()) or not _is_unicode(name):
+        reason = f"symbol {shown(symbol)} is not a name"
         raise BadLine(reason)
     return name
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it is made of characters: JSON may have half a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def digits(name: str, text: str) -> int:

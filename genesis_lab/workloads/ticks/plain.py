@@ -24,19 +24,23 @@ from genesis_lab.workloads.ticks.lines import (
     NotATrade,
     Record,
     Trade,
+    is_plain,
     named,
     positive,
+    shown,
 )
 
 COLUMNS = ("time", "symbol", "price", "quantity")
 Row = tuple[object, object, object, object]
 """The values of `COLUMNS` on one line."""
 
+_MOST_DIGITS = 18  # of a number of seconds that may be meant, before the point
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(
     r"(?P<second>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)"
     r"(?:\.(?P<fraction>\d+))?"
-    r"(?P<offset>Z|[+-]\d\d:?\d\d)?"
+    r"(?P<offset>Z|[+-]\d\d:?\d\d)?",
+    re.ASCII,
 )
 
 
@@ -83,7 +87,13 @@ class _Parser:
 def _fields(line: str) -> list[str]:
     line = line.removeprefix("\ufeff")  # spreadsheets begin their CSV with it
     # Quotes are rare, and `split` takes a third of the time.
-    return next(csv.reader([line])) if '"' in line else line.split(",")
+    if '"' not in line:
+        return line.split(",")
+    try:
+        return next(csv.reader([line]))
+    except csv.Error:  # its words differ from one Python to the next
+        reason = "not a line of CSV"
+        raise BadLine(reason) from None
 
 
 def _nanoseconds(time: object) -> int:
@@ -91,33 +101,33 @@ def _nanoseconds(time: object) -> int:
         return _in_range(time, _timestamp_ns(time))
     text = str(time).strip()
     try:
-        seconds = Decimal(text)
+        seconds = Decimal(text if is_plain(text) else "none")
     except InvalidOperation:
         return _in_range(time, _iso_ns(text))
-    # Compared before it is multiplied: 1e999999 would be a number of a million digits.
-    if not seconds.is_finite() or abs(seconds) > LAST_NS:
-        reason = f"time {time!r} is not in seconds since the epoch"
+    # Its size is known before it is computed with: 1e999999 has a million digits.
+    if not seconds.is_finite() or seconds.adjusted() > _MOST_DIGITS:
+        reason = f"time {shown(time)} is not in seconds since the epoch"
         raise BadLine(reason)
     return _in_range(time, round(seconds * NS_PER_SECOND))
 
 
 def _timestamp_ns(time: pd.Timestamp) -> int:
-    aware = time.tz_localize("UTC") if time.tz is None else time
     try:
+        aware = time.tz_localize("UTC") if time.tz is None else time
         return int(aware.as_unit("ns").value)
-    except pd.errors.OutOfBoundsDatetime:
+    except (pd.errors.OutOfBoundsDatetime, OverflowError):
         return -1
 
 
 def _iso_ns(text: str) -> int:
     found = _ISO.fullmatch(text)
     if found is None:
-        reason = f"time {text!r} is neither seconds nor ISO 8601"
+        reason = f"time {shown(text)} is neither seconds nor ISO 8601"
         raise BadLine(reason)
     try:
         second = datetime.fromisoformat(found["second"] + (found["offset"] or "Z"))
     except ValueError as wrong:
-        reason = f"time {text!r}: {wrong}"
+        reason = f"time {shown(text)}: {wrong}"
         raise BadLine(reason) from None
     # `datetime` ends at microseconds, so it gets the whole second only.
     whole = (second - _EPOCH) // timedelta(seconds=1)
@@ -127,14 +137,21 @@ def _iso_ns(text: str) -> int:
 def _in_range(time: object, ns: int) -> int:
     """Refuse instants that int64 cannot hold: milliseconds read as seconds end up there."""
     if not 0 <= ns <= LAST_NS:
-        reason = f"time {time!r} lies before 1970 or after 2262; is it in seconds?"
+        reason = f"time {shown(time)} lies before 1970 or after 2262; is it in seconds?"
         raise BadLine(reason)
     return ns
+
+
+def _recognises(line: str) -> bool:
+    try:
+        return set(COLUMNS) <= set(_fields(line))
+    except BadLine:
+        return False
 
 
 FORMAT = LineFormat(
     name="plain",
     expected=f"CSV or Parquet with the columns {','.join(COLUMNS)}",
-    recognises=lambda line: set(COLUMNS) <= set(_fields(line)),
+    recognises=_recognises,
     parser_for=_Parser,
 )

@@ -1,18 +1,14 @@
-"""From a file to `Ticks`: opens it, recognises its format and accounts for every line.
+"""From a file to `Ticks`: recognises its format and accounts for every line.
 
 Lines are parsed one by one in Python rather than by a CSV engine: the engines skip what they cannot
 parse, or stop there, and neither says which line it was. A million lines take a few seconds.
 """
 
-import gzip
 import os
-import zipfile
-import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Literal, Protocol, TypeVar, cast, get_args
+from typing import Literal, TypeVar, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +25,15 @@ from genesis_lab.workloads.ticks.lines import (
     Record,
     Trade,
 )
+from genesis_lab.workloads.ticks.opening import (
+    LONGEST_LINE,
+    Unpacked,
+    UnreadableTicks,
+    damage_named,
+    damaged,
+    starts_with,
+    unpacked,
+)
 from genesis_lab.workloads.ticks.values import ReadReport, Ticks
 
 TickFormat = Literal["binance-websocket", "binance-aggtrades", "plain"]
@@ -39,28 +44,7 @@ _FORMATS: dict[TickFormat, LineFormat] = {
     "plain": plain.FORMAT,
 }
 _Line = TypeVar("_Line")
-_PARQUET, _GZIP, _ZIP = b"PAR1", b"\x1f\x8b", b"PK\x03\x04"
-_BROKEN = (OSError, EOFError, zlib.error, zipfile.BadZipFile)
-"""What reading a damaged file raises."""
-
-
-class _Lines(Protocol):
-    """What we need of the plain, gzip and zip streams."""
-
-    def __iter__(self) -> Iterator[bytes]: ...
-    def read1(self, size: int, /) -> bytes: ...
-
-
-class UnreadableTicks(LabError):
-    """A file of ticks that cannot be read at all."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        self.path = path
-        self.reason = reason
-        super().__init__(path, reason)
-
-    def __str__(self) -> str:
-        return f"cannot read ticks from {self.path}: {self.reason}"
+_PARQUET = b"PAR1"
 
 
 class UnknownTickFormat(LabError):
@@ -93,13 +77,13 @@ class NoTrades(LabError):
 def read_ticks(
     path: str | os.PathLike[str], *, format: TickFormat | None = None, progress: bool = True
 ) -> Ticks:
-    """Return the trades in a file.
+    """Return the trades in a file, in the order of their times.
 
     Parameters
     ----------
     path
         Plain, gzip (which may break off, as when its writer was killed: what is there is read) or
-        zip of one file, whatever its name says.
+        zip of one file, whatever its name says. It may unpack to 200 times its size and 64 MiB.
     format
         How to read it; by default the first lines tell.
     progress
@@ -109,7 +93,7 @@ def read_ticks(
     Raises
     ------
     UnreadableTicks
-        If there is no such file, or it is empty or damaged.
+        If there is no such file, or it is empty, damaged, or unpacks to more than it may.
     UnknownTickFormat
         If it is in none of the formats.
     NoTrades
@@ -132,11 +116,11 @@ def read_ticks(
         raise UnknownTickFormat(path, f"the name {format!r}")
     try:
         _check_there_is_content(path)
-        if format in {None, "plain"} and _starts_with(path, _PARQUET):
+        if format in {None, "plain"} and starts_with(path, _PARQUET):
             return _read_parquet(path)
         return _read_lines(path, format or _recognise(path), progress=progress)
-    except _BROKEN as broken:
-        raise UnreadableTicks(path, f"{broken} ({type(broken).__name__})") from broken
+    except (OSError, EOFError) as error:
+        raise damaged(path, error) from error
 
 
 def _check_there_is_content(path: Path) -> None:
@@ -148,15 +132,9 @@ def _check_there_is_content(path: Path) -> None:
         raise UnreadableTicks(path, "it is empty")
 
 
-def _starts_with(path: Path, magic: bytes) -> bool:
-    with path.open("rb") as raw:
-        return raw.read(len(magic)) == magic
-
-
 def _recognise(path: Path) -> TickFormat:
-    with _opened(path) as (_raw, lines):
-        # read1: a stream that breaks off soon would make `read` raise and return nothing.
-        head = lines.read1(1 << 16).decode(errors="replace")
+    with unpacked(path) as file:
+        head = file.beginning(1 << 16).decode(errors="replace")
     if not head.strip():
         raise UnreadableTicks(path, "it is empty")
     # Not the first line alone: it may be a torn one.
@@ -171,6 +149,9 @@ def _read_lines(path: Path, format: TickFormat, *, progress: bool) -> Ticks:
     parse = _FORMATS[format].parser_for(path)
 
     def parse_bytes(line: bytes) -> Record:
+        if len(line) >= LONGEST_LINE:
+            reason = f"longer than {LONGEST_LINE:,} bytes"
+            raise BadLine(reason)
         try:
             return parse(line.decode().rstrip("\r\n"))
         except UnicodeDecodeError:
@@ -178,49 +159,28 @@ def _read_lines(path: Path, format: TickFormat, *, progress: bool) -> Ticks:
             raise BadLine(reason) from None
 
     account = _Account()
-    with _opened(path) as (raw, lines):
-        source = _with_progress(lines, raw, path, progress=progress)
+    with unpacked(path) as file:
+        source = _with_progress(file, path, progress=progress)
         account.take_all(_until_cut(source, account), parse_bytes)
     return account.ticks(path, format)
 
 
 def _read_parquet(path: Path) -> Ticks:
-    try:
+    with damage_named(path):
         frame = pd.read_parquet(path)
-    except ValueError as damaged:  # pyarrow's own errors derive from it
-        raise UnreadableTicks(path, f"damaged Parquet: {damaged}") from damaged
-    if not set(plain.COLUMNS) <= set(frame.columns):
+    if not (set(plain.COLUMNS) <= set(frame.columns) and frame.columns.is_unique):
         raise UnknownTickFormat(path, f"Parquet with the columns {','.join(map(str, frame))}")
     account = _Account()
-    account.take_all(plain.rows_of(frame), plain.parse_row)
+    account.take_all(_rows(path, frame), plain.parse_row)
     return account.ticks(path, "plain")
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[IO[bytes], _Lines]]:
-    """Open a file, and in it the plain lines; the former's position tells how far we are."""
-    with ExitStack() as stack:
-        raw = stack.enter_context(path.open("rb"))
-        if _starts_with(path, _GZIP):
-            yield raw, stack.enter_context(gzip.GzipFile(fileobj=raw))
-        elif _starts_with(path, _ZIP):
-            archive = stack.enter_context(zipfile.ZipFile(raw))
-            member = stack.enter_context(archive.open(_only_member(path, archive)))
-            yield raw, cast("_Lines", member)  # declared as IO, which has no read1
-        else:
-            yield raw, raw
+def _rows(path: Path, frame: pd.DataFrame) -> Iterator[plain.Row]:
+    with damage_named(path):  # a text is decoded when it is asked for
+        yield from plain.rows_of(frame)
 
 
-def _only_member(path: Path, archive: zipfile.ZipFile) -> str:
-    members = archive.infolist()
-    if len(members) != 1:
-        raise UnreadableTicks(path, f"a zip of {len(members)} files, expected one")
-    if members[0].flag_bits & 1:
-        raise UnreadableTicks(path, "it is encrypted")
-    return members[0].filename
-
-
-def _with_progress(lines: _Lines, raw: IO[bytes], path: Path, *, progress: bool) -> Iterator[bytes]:
+def _with_progress(file: Unpacked, path: Path, *, progress: bool) -> Iterator[bytes]:
     # disable=None: only where the output is a terminal (or a notebook).
     with tqdm(
         total=path.stat().st_size,
@@ -230,11 +190,11 @@ def _with_progress(lines: _Lines, raw: IO[bytes], path: Path, *, progress: bool)
         delay=2,
         disable=None if progress else True,
     ) as bar:
-        for number, line in enumerate(lines):
+        for number, line in enumerate(file.lines()):
             if number % 4096 == 0:
-                bar.update(raw.tell() - bar.n)
+                bar.update(file.raw.tell() - bar.n)
             yield line
-        bar.update(raw.tell() - bar.n)
+        bar.update(file.raw.tell() - bar.n)
 
 
 def _until_cut(lines: Iterable[bytes], account: "_Account") -> Iterator[bytes]:
@@ -294,8 +254,8 @@ class _Account:
     def ticks(self, path: Path, format: TickFormat) -> Ticks:
         kept = ~self._repeated()
         ns = np.asarray(self._ns, dtype=np.int64)[kept]
-        latest = np.maximum.accumulate(ns)
-        late = np.flatnonzero(ns < latest)
+        late = np.flatnonzero(ns < np.maximum.accumulate(ns))
+        order = np.argsort(ns, kind="stable")
         number, reason = self._first_bad or (None, None)
         report = ReadReport(
             lines=self._lines,
@@ -316,16 +276,16 @@ class _Account:
             frame=pd.DataFrame(
                 {
                     # Subtracted as integers: the difference is exact, and so is its quotient.
-                    "time": (latest - ns[0]) / NS_PER_SECOND,
+                    "time": (ns[order] - ns.min()) / NS_PER_SECOND,
                     "symbol": pd.Categorical.from_codes(
-                        np.asarray(self._symbols, dtype=np.int64)[kept],
+                        np.asarray(self._symbols, dtype=np.int64)[kept][order],
                         categories=pd.Index(list(self._codes)),
                     ),
-                    "price": np.asarray(self._prices)[kept],
-                    "quantity": np.asarray(self._quantities)[kept],
+                    "price": np.asarray(self._prices)[kept][order],
+                    "quantity": np.asarray(self._quantities)[kept][order],
                 }
             ),
-            started_at_ns=int(ns[0]),
+            started_at_ns=int(ns.min()),
             report=report,
             source=path.name,
         )

@@ -35,7 +35,7 @@ class ReadReport:
     first_bad_reason: str | None
     """What is wrong with that line, or None."""
     backwards: int
-    """Trades stamped earlier than a trade before them."""
+    """Trades stamped earlier than a trade before them in the file; they were sorted in."""
     first_backwards_line: int | None
     """The number of the first such trade's line, or None."""
     cut_short: bool
@@ -72,15 +72,14 @@ class ReadReport:
 # eq=False: a frame has no truth value, so a generated __eq__ would raise instead of answering.
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Ticks:
-    """Trades in the order of their file, ready to be replayed."""
+    """Trades in the order of their times, ready to be replayed."""
 
     frame: pd.DataFrame
     """One row per trade:
 
-    - `time`: float64, seconds since the first trade. It never decreases: a trade that was stamped
-      before an earlier one keeps its place and takes the latest time seen so far (the report
-      counts those). Sorting instead would change the order in which the system sees prices. Exact
-      to the nanosecond for three months.
+    - `time`: float64, seconds since the first trade; it never decreases. Trades that were stamped
+      before an earlier one are sorted in (the report counts those); trades of one time keep the
+      order of the file. Exact to the nanosecond for three months.
     - `symbol`: categorical
     - `price`, `quantity`: float64, finite and positive
     """
