@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from genesis_lab.workloads.trading_day import TradingDayResult
 
 _DEFAULT_ARCHITECTURES = (OLD_BUS, HYBRID)
-_SERIAL = [name for name in ARCHITECTURES if not ARCHITECTURES[name].honours_admission]
+_WITHOUT_ADMISSION = [name for name in ARCHITECTURES if not ARCHITECTURES[name].honours_admission]
 _WIDTH = 100  # of what is printed: it goes into READMEs and mails
 
 
@@ -55,7 +55,7 @@ def run_trading_day(
         typer.Option(
             metavar="NAME",
             help="How many messages a component takes at once; may be repeated. One of serial, "
-            f"call_chain, re_entrant, pool(n). Always serial on {', '.join(_SERIAL)}.",
+            f"call_chain, re_entrant, pool(n). Without effect on {', '.join(_WITHOUT_ADMISSION)}.",
             show_default="serial and call_chain",
         ),
     ] = None,

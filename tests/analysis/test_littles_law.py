@@ -22,6 +22,7 @@ from genesis_lab.workloads.scripted import (
     System,
     Wait,
 )
+from tests.parts import all_but
 
 NEVER = np.nan
 COLUMNS = ["target", "sent_at", "started_at", "finished_at"]
@@ -209,7 +210,7 @@ def products(frame: pd.DataFrame) -> dict[str, float]:
     return dict(zip(law["target"][product > 0], product[product > 0], strict=True))
 
 
-@pytest.mark.parametrize("architecture", gl.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", all_but("dedicated-queues"))
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_law_holds_on_a_recorded_run_and_agrees_with_a_count_of_what_was_in_flight(
     system: str, architecture: str

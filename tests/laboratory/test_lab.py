@@ -26,7 +26,7 @@ from tests.laboratory.parts import (
     wait_until_served,
     waiting_request,
 )
-from tests.parts import Part, asks, raises
+from tests.parts import Part, all_but, asks, raises
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ async def interrupts_its_caller(part: Part, data: Any) -> None:
 
 
 @pytest.mark.usefixtures("interruptible")
-@pytest.mark.parametrize("architecture", gl.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", all_but("dedicated-queues"))
 def test_an_interrupt_takes_a_plain_request_back_and_the_lab_lives_on(architecture: str) -> None:
     with gl.live(architecture) as lab:
         lab.register(Part("a", asks("b", timeout=None)))

@@ -12,6 +12,7 @@ from genesis_lab.workloads.scripted import (
     System,
     Wait,
 )
+from tests.parts import all_but
 from tests.plots.scenes import AT_ONCE, LISTENING, QUEUE, RING, trace_of
 from tests.recording.reports import recorder, report_request
 
@@ -154,7 +155,7 @@ BRANCHING = System(
 """Goes on for ever, since each piece of news leads to another one."""
 
 
-@pytest.mark.parametrize("architecture", gl.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", all_but("as-written"))
 def test_segments_add_up_to_the_times_on_record(architecture: str) -> None:
     trace = trace_of(BRANCHING, architecture, horizon=5.0)
     messages = pd.concat([trace.requests, trace.deliveries]).set_index("id")

@@ -111,6 +111,8 @@ class Performance:
         """Ask each component once more; if nothing is deadlocked then all of them are free."""
         with trio.move_on_after(PATIENCE) as patience:
             await self._bus.settle()
+            ledger = self._bus._ledger  # services may go on for callers that have given up
+            await ledger.until(lambda: not ledger.in_flight)
         if not patience.cancelled_caught:
             for component_id in self._bus.components():
                 await self._tally.request(component_id, "probe", None, PROBE)

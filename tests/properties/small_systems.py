@@ -121,7 +121,9 @@ NEWS = System(
 LOOP = System(
     components=(
         ScriptedComponent("a", on_event={"there": (Emit("back"),) * 3, "again": (Emit("end"),)}),
-        ScriptedComponent("b", on_event={"back": (Wait(0.1), Emit("again"), Emit("again"))}),
+        ScriptedComponent(
+            "b", on_event={"back": (Wait(0.1), Emit("again"), Emit("again")), "end": ()}
+        ),
     ),
     subscriptions=(("a", "there"), ("a", "again"), ("b", "back"), ("b", "end")),
     clients=(Client((Emit("there"), Emit("back"))), HEARTBEAT),
