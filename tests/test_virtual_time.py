@@ -1176,3 +1176,71 @@ def test_trios_random_generator_stays_what_it_was_for_other_runs_beside_ours() -
     assert 0 <= (gl.run(main).value or -1) < 1
     assert ours is not trio_run._r
     assert trio_run._r.getstate() != before
+
+
+# --- polls ----------------------------------------------------------------------------------------
+
+
+def polls_of(main: Callable[[], Awaitable[None]]) -> list[float]:
+    """The timeouts with which a run asks the system for events."""
+    timeouts: list[float] = []
+
+    async def watched() -> None:
+        manager: Any = trio_run.GLOBAL_RUN_CONTEXT.runner.io_manager
+        poll = manager._poll
+
+        def noted(timeout: float) -> Any:
+            timeouts.append(timeout)
+            return poll(timeout)
+
+        manager._poll = noted
+        await main()
+        manager._poll = poll
+
+    gl.run(watched)
+    return timeouts
+
+
+def test_virtual_run_without_io_does_not_poll() -> None:
+    async def main() -> None:
+        for _ in range(100):
+            await gl.sleep(1.0)
+            await trio.lowlevel.checkpoint()
+
+    assert polls_of(main) == []
+
+
+def test_call_from_another_thread_is_made_while_tasks_go_on() -> None:
+    called = threading.Event()
+
+    async def main() -> None:
+        token = trio.lowlevel.current_trio_token()
+        thread = threading.Thread(target=token.run_sync_soon, args=(called.set,))
+        thread.start()
+        thread.join()
+        for _ in range(3):
+            await trio.lowlevel.checkpoint()
+        assert called.is_set()
+
+    assert polls_of(main) == [0]
+
+
+def test_descriptor_that_becomes_ready_wakes_its_task_while_tasks_go_on() -> None:
+    async def main() -> None:
+        one, other = trio.socket.socketpair()
+        with one, other:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(other.recv, 1)
+                await trio.lowlevel.checkpoint()
+                await one.send(b"x")
+                for _ in range(5):  # time stands still, so nothing is refused
+                    await trio.lowlevel.checkpoint()
+
+    assert polls_of(main) == [0]
+
+
+def test_waiting_until_all_tasks_are_blocked_polls_as_trio_does() -> None:
+    async def main() -> None:
+        await trio.testing.wait_all_tasks_blocked(0.01)
+
+    assert polls_of(main) == [0.01]

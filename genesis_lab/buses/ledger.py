@@ -2,11 +2,11 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from itertools import count
 from math import nan
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import trio
 
@@ -18,6 +18,7 @@ from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.errors import DeadlockDetected, QueueFull, as_cycle
 from genesis_lab.messages import BrokenBy, Deadlock, Failure, Outcome
 from genesis_lab.observers import Observer
+from genesis_lab.virtual_time import suspend, wake
 from genesis_lab.waits import Node, WaitForGraph
 
 log = logging.getLogger("genesis_lab.bus")
@@ -291,23 +292,23 @@ class Ledger:
             mailbox.elsewhere[message] = None  # so that it ends when its target leaves the bus
         self.begin_wait(message, gate)
 
-    def wait_at(self, message: InFlight, gate: Gate) -> Coroutine[Any, Any, object]:
+    def wait_at(self, message: InFlight, gate: Gate) -> Awaitable[None]:
         """Queue at a gate, and wait in this task until it lets the message in."""
         self.queue_at(message, gate)
         return self.park(message, gate)
 
-    def park(self, message: InFlight, gate: Gate) -> Coroutine[Any, Any, object]:
+    def park(self, message: InFlight, gate: Gate) -> Awaitable[None]:
         """Wait in this task, already in the gate's queue, until `message.go_on()` is called.
 
         Returns the inner coroutine: each one more costs whenever the task is resumed.
         """
-        message.go_on = partial(trio.lowlevel.reschedule, trio.lowlevel.current_task())
+        message.go_on = partial(wake, trio.lowlevel.current_task())
 
         def withdraw(_raise_cancel: object) -> trio.lowlevel.Abort:
             gate.withdraw(message)
             return trio.lowlevel.Abort.SUCCEEDED
 
-        return trio.lowlevel.wait_task_rescheduled(withdraw)  # noqa: ASYNC105  # the caller awaits
+        return suspend(withdraw)
 
     def deadlock_formed(self, deadlock: Deadlock) -> None:
         """Learn of a deadlock that has a member on this bus."""
