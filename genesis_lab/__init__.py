@@ -6,6 +6,7 @@ The layers, from the bottom up; each imports only from those before it:
 - `extras`: the libraries that only a part needs, and what installs them.
 - `interrupts`: how they are heard where an event loop stands still.
 - `schedules`: who runs next, where several are ready.
+- `scopes`: a cancel scope with a deadline, at a fraction of the cost of trio's.
 - `virtual_time`: the clock that jumps, `sleep`, and `run`.
 - `streams`: random draws, one independent stream per purpose, all from the run's seed.
 - `waits`: the wait-for graph, which finds each deadlock at the instant it forms.

@@ -1,8 +1,8 @@
 """Runs on a clock that jumps: `run`, `sleep`, and the clock itself.
 
-The only module that touches trio's private names (`trio._core._run`): the switch and the random
-generator that decide in which order ready tasks run, the runner that knows of pending I/O, and what
-a task does next.
+Beside `scopes.py` the only module that touches trio's private names (`trio._core._run`): the switch
+and the random generator that decide in which order ready tasks run, the runner that knows of
+pending I/O, what a task does next, and the trap by which it waits.
 It imports neither pandas nor matplotlib.
 """
 
@@ -406,8 +406,7 @@ class VirtualClock(LabClock):
         self._calls = self._runner.entry_queue
         self._descriptors = self._runner.io_manager._registered
         self._run_local = self._runner._locals
-        if not self._runner.is_guest:
-            # trio's own, without a system call where nothing can have happened.
+        if not self._runner.is_guest:  # a guest's host polls, in a thread of its own
             self._runner.io_manager = cast("Any", _Polled(self._runner))
 
     def current_time(self) -> float:
@@ -454,16 +453,14 @@ class VirtualClock(LabClock):
                 self._passes_before = self.passes
             self._now = upcoming
         if wake_at < deadline:
-            self._wake_sleepers()
+            reschedule = self._runner.reschedule
+            while sleepers and sleepers[0][0] <= wake_at:
+                sleeper = heapq.heappop(sleepers)[2]
+                if sleeper.task is not None:
+                    reschedule(sleeper.task, _WOKEN)
+                    sleeper.task = None
+                self._awake.append(sleeper)
         return 0
-
-    def _wake_sleepers(self) -> None:
-        sleepers, now, reschedule = self._sleepers, self._now, self._runner.reschedule
-        while sleepers and sleepers[0][0] <= now:
-            sleeper = heapq.heappop(sleepers)[2]
-            if sleeper.task is not None:
-                reschedule(sleeper.task, _WOKEN)
-            self._awake.append(sleeper)
 
     def supervise(self, scope: trio.CancelScope) -> None:
         """Take the scope; the pass that is going on is the first one at the first instant."""
@@ -601,7 +598,7 @@ class _Sleeper:
 
     def __init__(self) -> None:
         self.task: trio.lowlevel.Task | None = None
-        """None once the sleep was cancelled."""
+        """None while it does not sleep: it was woken, or cancelled."""
         self.trap = WaitTaskRescheduled(self._give_up)
 
     def _give_up(self, _raise_cancel: object) -> trio.lowlevel.Abort:
@@ -629,7 +626,8 @@ class _Polled:
     descriptor is registered beside the one by which threads and signals wake trio up, or if
     there is a call in the queue that comes with such a wake-up: trio's task for them waits for that
     descriptor. A signal alone makes no call; it runs its handler between two instructions, as ever,
-    and has no need to wake a loop that does not sleep.
+    and has no need to wake a loop that does not sleep. All else is the manager's own, and a runner
+    serves one run only, so that nothing has to be put back.
     """
 
     def __init__(self, runner: trio_run.Runner) -> None:
