@@ -93,9 +93,12 @@ class Ask:
         timeout = "" if self.timeout is DEFAULT_TIMEOUT else f", timeout={self.timeout!r}"
         return f"Ask({self.target!r}, {self.request_type!r}, source={self.source!r}{timeout})"
 
-    async def send(self, bus: BusFace, intended_at: float) -> Any | None:
-        """The reply, or None whatever went wrong."""
-        return await bus.request(
+    def send(self, bus: BusFace, intended_at: float) -> Coroutine[Any, Any, Any | None]:
+        """The reply, or None whatever went wrong.
+
+        Returns the bus's own coroutine: one more costs whenever the sender is resumed.
+        """
+        return bus.request(
             self.target,
             self.request_type,
             None,

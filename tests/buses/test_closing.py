@@ -11,6 +11,8 @@ from genesis_lab.errors import BusNotOpen, InvalidSetting
 from tests.facts import Facts
 from tests.parts import Part, ask, asking, asks, sleeps
 
+pytestmark = pytest.mark.usefixtures("both_scopes")
+
 BUS_NAMES = {
     "synchronous": "SynchronousBus",
     "synchronous-component": "SynchronousBus",

@@ -23,8 +23,6 @@ from tests.properties.rough_systems import rough_systems
 from tests.properties.small_systems import SMALL_SYSTEMS
 from tests.properties.systems import MOSTLY, Choices, systems
 
-pytestmark = pytest.mark.usefixtures("both_scopes")
-
 EXAMPLES = 100  # on each bus
 
 hybrid = partial(gl.HybridCoordinator, grace=0.15)  # on leaving, less than most handlers take
