@@ -418,6 +418,18 @@ class DamagedTrace(LabError):
         return f"{self.path}: not a readable trace: {self.reason}"
 
 
+class SpoolFailed(LabError):
+    """Records could not be written to a recorder's spool; they are still in its memory."""
+
+    def __init__(self, folder: str, reason: str) -> None:
+        super().__init__(folder, reason)
+        self.folder = folder
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.folder}: records could not be spooled and stay in memory: {self.reason}"
+
+
 class NewerSchema(LabError):
     """The trace was written by a later genesis_lab."""
 

@@ -4,6 +4,7 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,24 @@ def versions() -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CutShort:
+    """How much of a spool could not be read, at least; it is not in the trace."""
+
+    bytes: int = 0
+    """How many bytes belong to no whole batch."""
+    batches: int = 0
+    """How many batches of rows are missing."""
+    deliveries: int = 0
+    """How many deliveries were left out because their events are missing."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.batches:,} batches of rows are missing ({self.bytes:,} unreadable bytes); "
+            f"{self.deliveries:,} deliveries without their events were left out"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """Where a trace comes from. Without a bus it has no architecture, seed or clock."""
 
@@ -47,6 +66,10 @@ class Manifest:
     """As `versions` says."""
     digest: str | None = None
     """What `Trace.digest` was when the trace was saved; None before."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The SHA-256 of each file that the trace was saved in, by name; empty before."""
+    cut_short: CutShort | None = None
+    """What a spool that the trace was recovered from had lost; None where that was nothing."""
 
 
 def manifest_of(description: BusDescription) -> Manifest:
@@ -60,9 +83,15 @@ def manifest_of(description: BusDescription) -> Manifest:
     )
 
 
+_CHECKSUM = "checksum"
+_OF_SCHEMA_1 = ("schema", "architecture", "configuration", "seed", "clock", "versions", "digest")
+
+
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write the file in one step: it is there as a whole, or not at all."""
-    replace_file(path, json.dumps(asdict(manifest), indent=2).encode())
+    content = asdict(manifest)
+    content[_CHECKSUM] = _checksum(json.loads(json.dumps(content)))
+    replace_file(path, json.dumps(content, indent=2).encode())
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -80,12 +109,24 @@ def read_manifest(path: Path) -> Manifest:
     except ValueError as error:
         raise DamagedTrace(str(path), f"not JSON: {error}") from error
     schema = content.get("schema") if isinstance(content, dict) else None
-    if not isinstance(schema, int):
+    if type(schema) is not int or schema < 1:
         raise DamagedTrace(str(path), "it does not say which schema it has")
     if schema > SCHEMA:
         raise NewerSchema(str(path), schema, SCHEMA)
-    names = [field.name for field in fields(Manifest)]
-    missing = [name for name in names if name not in content]
-    if missing:
+    expected: tuple[str, ...] = _OF_SCHEMA_1
+    if schema > 1:
+        expected = (*(field.name for field in fields(Manifest)), _CHECKSUM)
+    if missing := [name for name in expected if name not in content]:
         raise DamagedTrace(str(path), f"it lacks {', '.join(missing)}")
-    return Manifest(**{name: content[name] for name in names})
+    if schema > 1 and content.pop(_CHECKSUM) != _checksum(content):
+        raise DamagedTrace(str(path), "it differs from its checksum")
+    if content.get("cut_short"):
+        content["cut_short"] = CutShort(**content["cut_short"])
+    return Manifest(
+        **{field.name: content[field.name] for field in fields(Manifest) if field.name in content}
+    )
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of what the manifest says, however it is laid out."""
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

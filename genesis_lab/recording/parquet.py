@@ -1,10 +1,18 @@
-"""A trace in a folder: one Parquet file per frame, and the manifest.
+"""A trace in a folder: one Parquet file per frame, and the manifest, with checksums of them all.
 
-The manifest is written last and taken away first, so a folder without one is incomplete.
+A trace that is saved over another one is first written as a whole into a folder within, which is
+then renamed to `.saved`: from then on each file counts that is there. They are moved to their
+places one by one, the manifest last. So whenever it is interrupted, one of the two is there.
 """
 
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
+from typing import Final
 
 import pandas as pd
 import pyarrow as pa
@@ -15,7 +23,10 @@ from genesis_lab.recording.frames import arrow_of_frame, digest, frame_of_arrow
 from genesis_lab.recording.manifest import Manifest, read_manifest, write_manifest
 from genesis_lab.recording.records import TABLES, Table
 
-_MANIFEST = "manifest.json"
+_MANIFEST: Final = "manifest.json"
+_SAVED: Final = ".saved"
+_WRITING: Final = ".saving-"
+"""How the names of folders begin that are written to; each save has one of its own."""
 
 
 def save(folder: Path, manifest: Manifest, frames: Mapping[Table, pd.DataFrame]) -> None:
@@ -29,10 +40,36 @@ def save(folder: Path, manifest: Manifest, frames: Mapping[Table, pd.DataFrame])
     if folder.exists() and not _may_be_replaced(folder):
         raise InvalidSetting("folder", str(folder), "a new or an empty folder, or one with a trace")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _MANIFEST).unlink(missing_ok=True)
+    _move_into_place(folder)  # after a save that was interrupted when it had written all
+    writing = folder / f"{_WRITING}{token_hex(8)}"
+    try:
+        writing.mkdir()
+        _write(writing, manifest, frames)
+        writing.rename(folder / _SAVED)
+    except BaseException:
+        shutil.rmtree(writing, ignore_errors=True)
+        raise
+    _move_into_place(folder)
+
+
+def _write(folder: Path, manifest: Manifest, frames: Mapping[Table, pd.DataFrame]) -> None:
+    checksums = {}
     for table, frame in frames.items():
-        pq.write_table(arrow_of_frame(table, frame), _file(folder, table), compression="zstd")
-    write_manifest(folder / _MANIFEST, manifest)
+        sink = pa.BufferOutputStream()
+        pq.write_table(arrow_of_frame(table, frame), sink, compression="zstd")
+        content = sink.getvalue()
+        (folder / _name(table)).write_bytes(content)
+        checksums[_name(table)] = sha256(content).hexdigest()
+    write_manifest(folder / _MANIFEST, replace(manifest, files=checksums))
+
+
+def _move_into_place(folder: Path) -> None:
+    saved = folder / _SAVED
+    for name in _NAMES:
+        with suppress(FileNotFoundError):
+            (saved / name).replace(folder / name)
+    with suppress(OSError):  # it is not there
+        saved.rmdir()
 
 
 def load(folder: Path) -> tuple[Manifest, dict[Table, pd.DataFrame]]:
@@ -47,23 +84,29 @@ def load(folder: Path) -> tuple[Manifest, dict[Table, pd.DataFrame]]:
     """
     if not folder.is_dir():
         raise DamagedTrace(str(folder), "there is no such folder")
-    if not (folder / _MANIFEST).is_file():
+    if not _path(folder, _MANIFEST).is_file():
         raise DamagedTrace(str(folder), f"there is no {_MANIFEST}, which is written last")
-    manifest = read_manifest(folder / _MANIFEST)
-    frames = {table: _read(folder, table, manifest.schema) for table in TABLES}
+    manifest = read_manifest(_path(folder, _MANIFEST))
+    frames = {table: _read(folder, table, manifest) for table in TABLES}
     if digest(frames, schema=manifest.schema) != manifest.digest:
         raise DamagedTrace(str(folder), f"the frames differ from the digest in {_MANIFEST}")
     return manifest, frames
 
 
-def _read(folder: Path, table: Table, schema: int) -> pd.DataFrame:
-    if not table.columns_in(schema):
+def _read(folder: Path, table: Table, manifest: Manifest) -> pd.DataFrame:
+    if not table.columns_in(manifest.schema):
         return frame_of_arrow(table, [])
-    path = _file(folder, table)
+    path = _path(folder, _name(table))
     if not path.is_file():
         raise DamagedTrace(str(path), "the file is missing")
     try:
-        return frame_of_arrow(table, [pq.read_table(path)], schema=schema)
+        content = path.read_bytes()
+        # Schema 1 had no checksums of files.
+        if manifest.schema > 1 and sha256(content).hexdigest() != manifest.files.get(path.name):
+            raise DamagedTrace(str(path), f"it differs from its checksum in {_MANIFEST}")
+        rows = pq.read_table(pa.BufferReader(content))
+        rows.validate(full=True)
+        return frame_of_arrow(table, [rows], schema=manifest.schema)
     except (pa.ArrowException, OSError) as error:
         raise DamagedTrace(str(path), str(error)) from error
 
@@ -72,15 +115,28 @@ def _may_be_replaced(folder: Path) -> bool:
     """Whether this is a folder without anything, with a trace, or with what is left of one."""
     if not folder.is_dir():
         return False
-    ours = {folder / _MANIFEST, *(_file(folder, table) for table in TABLES)}
-    if ours.issuperset(folder.iterdir()):
+    if all(_is_ours(path.name) for path in folder.iterdir()):
         return True
     try:
-        read_manifest(folder / _MANIFEST)
+        read_manifest(_path(folder, _MANIFEST))
     except (LabError, OSError):
         return False
     return True
 
 
-def _file(folder: Path, table: Table) -> Path:
-    return folder / f"{table.name}.parquet"
+def _is_ours(name: str) -> bool:
+    return name in _NAMES or name == _SAVED or name.startswith(_WRITING)
+
+
+def _path(folder: Path, name: str) -> Path:
+    """Where a file is: an interrupted save may not have moved it into its place."""
+    saved = folder / _SAVED / name
+    return saved if saved.is_file() else folder / name
+
+
+def _name(table: Table) -> str:
+    return f"{table.name}.parquet"
+
+
+_NAMES: Final = (*map(_name, TABLES), _MANIFEST)
+"""The files, in the order in which they are moved into their places."""

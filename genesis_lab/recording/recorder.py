@@ -1,22 +1,22 @@
 """From what a bus reports to traces, at any time."""
 
+import logging
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from genesis_lab.errors import InvalidSetting, RecorderInUse
+from genesis_lab.errors import RecorderInUse, SpoolFailed, check_whole_number
 from genesis_lab.messages import Deadlock, Membership, Outcome, Route
 from genesis_lab.observers import BusDescription, OpenWork
 from genesis_lab.recording.counts import Counts, by_outcome
 from genesis_lab.recording.current import CurrentValues, Values, ended, standing
+from genesis_lab.recording.flushing import BetweenSteps
 from genesis_lab.recording.manifest import Manifest, manifest_of
 from genesis_lab.recording.records import DELIVERIES, EVENTS, REQUESTS, Table
 from genesis_lab.recording.rows import (
-    NO_LIMIT,
     DeliveryRows,
     EventRows,
     FailureNumbers,
-    Limit,
     RequestRows,
     RowArray,
     Rows,
@@ -24,6 +24,8 @@ from genesis_lab.recording.rows import (
 from genesis_lab.recording.snapshot import Snapshot, Views
 from genesis_lab.recording.spool import Spool, Spooled
 from genesis_lab.recording.trace import Trace
+
+log = logging.getLogger("genesis_lab.recording")
 
 _OUTCOMES = [outcome.label for outcome in Outcome]
 
@@ -37,26 +39,35 @@ class Recorder:
         A new or an empty folder to which records go while the run goes on: memory stays flat, and
         `Trace.recover` finds them there if the run is killed. None: everything is in memory.
     flush_every
-        How many requests, or events, or deliveries are in memory when all of them go to the spool.
-        A run that is killed loses what it recorded after the last time.
+        How many requests, or events, or deliveries are in memory when all of them go to the spool,
+        at the end of the task step that recorded the last one. A run that is killed loses what it
+        recorded after the last time.
 
     Raises
     ------
     InvalidSetting
-        `flush_every` is not a whole number of at least one, or there is something in the folder.
+        `flush_every` is not a whole number of at least one, there is something in the folder, or
+        another recorder writes there.
+
+    Notes
+    -----
+    A disk that is full does not disturb the run. The log says so once, `failure` has the error, and
+    the records stay in memory until a later flush writes them. If the last one, when the bus
+    closes, does not, `bus_closed` raises the error.
     """
 
+    failure: SpoolFailed | None = None
+    """Why the last flush failed; None if it did not."""
+
     def __init__(self, *, spool: Path | str | None = None, flush_every: int = 10_000) -> None:
-        if not isinstance(flush_every, int) or flush_every < 1:
-            raise InvalidSetting("flush_every", flush_every, "a whole number >= 1")
+        self._flush_every = check_whole_number("flush_every", flush_every, at_least=1)
+        self._due_at = self._flush_every
         self._spool = None if spool is None else Spool(Path(spool))
-        # Without a spool nothing here refers back to the recorder, so that its rows are freed as
-        # soon as nobody has it any longer, and not when the garbage collector finds a cycle.
-        limit = NO_LIMIT if spool is None else Limit(flush_every, self._flush)
+        self._between_steps: BetweenSteps | None = None
         self._failures = FailureNumbers()
-        self._requests = RequestRows(self._failures, limit)
-        self._events = EventRows(self._failures, limit)
-        self._deliveries = DeliveryRows(self._failures, limit)
+        self._requests = RequestRows(self._failures)
+        self._events = EventRows(self._failures)
+        self._deliveries = DeliveryRows(self._failures)
         self._rows: dict[Table, Rows] = {
             REQUESTS: self._requests,
             EVENTS: self._events,
@@ -90,12 +101,26 @@ class Recorder:
         self._bus = bus
         if self._spool is not None:
             self._spool.begin(self._manifest)
+            # Only a recorder with a spool is referred to from elsewhere: the rows of others are
+            # freed as soon as nobody has them, and not when the garbage collector finds a cycle.
+            self._between_steps = BetweenSteps(self._flush_if_due)
 
     def bus_closed(self) -> None:
-        """End the record: nothing is open any longer."""
+        """End the record: nothing is open any longer.
+
+        Raises
+        ------
+        SpoolFailed
+            The last records could not be spooled: they are in memory only.
+        """
         self._bus = None
-        if self._spool is not None:
-            self._flush()
+        if self._between_steps is not None:
+            self._between_steps.stop()
+        try:
+            self.flush()
+        finally:
+            if self._spool is not None:
+                self._spool.release()
 
     def route_opened(self, route: Route) -> None:
         """Learn what a route number stands for."""
@@ -156,17 +181,44 @@ class Recorder:
             )
         return self._trace
 
-    def _flush(self) -> None:
-        """Move what has ended from memory to the spool, and leave word there of what is open."""
-        assert self._spool is not None, "only a recorder with a spool flushes"
-        current = self._current.rows()
-        self._spool.append(
-            self._snapshot(self._views(), ended(current)).arrow,
-            self._snapshot(self._still_open(), standing(current)).arrow,
-        )
+    def flush(self) -> None:
+        """Move what has ended to the spool, if there is one, and leave word there of what is open.
+
+        Raises
+        ------
+        SpoolFailed
+            The disk did not take it. All of it is still in memory, and a later flush may succeed.
+        """
+        if self._spool is None:
+            return
+        try:
+            current = self._current.rows()
+            self._spool.append(
+                self._snapshot(self._views(), ended(current)).arrow,
+                self._snapshot(self._still_open(), standing(current)).arrow,
+            )
+        except Exception as error:
+            self._due_at = self._in_memory() + self._flush_every
+            raise SpoolFailed(str(self._spool.folder), str(error)) from error
+        self.failure = None
+        self._due_at = self._flush_every
         self._current.forget_ended()
         for rows in self._rows.values():
             rows.clear()
+
+    def _flush_if_due(self) -> None:
+        if self._in_memory() < self._due_at:
+            return
+        try:
+            self.flush()
+        except SpoolFailed as error:
+            if self.failure is None:
+                log.exception("a spool cannot be written")
+            self.failure = error
+
+    def _in_memory(self) -> int:
+        """How many records of the kind that has most of them are in memory."""
+        return max(self._requests.in_memory, self._events.in_memory, self._deliveries.in_memory)
 
     def _count(self) -> int:
         """How many messages have been recorded."""

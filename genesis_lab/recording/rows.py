@@ -2,13 +2,16 @@
 
 Rows fill chunks that never move or shrink, so that a view of what is there stays true while the
 recorder goes on writing behind it.
+
+`append` takes a record as a whole or not at all, at any depth of the stack and however little
+memory is left. What may fail comes first: the next chunk, the number of a failure, the packing,
+which checks the values. An exception then leaves all as it was, and the same record can be offered
+again.
 """
 
-from collections.abc import Callable
 from itertools import groupby
-from math import inf
 from struct import Struct, calcsize
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -64,16 +67,6 @@ class FailureNumbers(dict[tuple[str, str | None], int]):
         return [None, *(line for _, line in self)]
 
 
-class Limit(NamedTuple):
-    """After how many rows to call back; the callback may `clear` them."""
-
-    rows: float = inf
-    on_reached: Callable[[], object] = lambda: None
-
-
-NO_LIMIT = Limit()
-
-
 class Rows:
     """The packed rows of one table; a subclass has the `append` of its record.
 
@@ -81,33 +74,39 @@ class Rows:
     ----------
     failures
         Numbers for what the records have failed with.
-    limit
-        When to call back.
     """
 
-    __slots__ = ("_chunk", "_cleared", "_end", "_failures", "_full", "_in_full", "_limit", "_used")
+    __slots__ = ("_chunk", "_cleared", "_end", "_failures", "_full", "_in_full", "_used")
     layout: ClassVar[Layout]
 
-    def __init__(self, failures: FailureNumbers, limit: Limit = NO_LIMIT) -> None:
+    def __init__(self, failures: FailureNumbers) -> None:
         self._failures = failures
-        self._limit = limit
         self._cleared = 0
         self._begin()
 
     def _begin(self) -> None:
+        end = _FIRST_CHUNK * self.layout.dtype.itemsize
+        self._chunk = bytearray(end)
+        self._end = end
         self._full: list[bytearray] = []
         self._in_full = 0
-        self._begin_chunk(_FIRST_CHUNK)
+        self._used = 0
 
     def clear(self) -> None:
         """Forget all rows, but not how many they were; views of them stay as they are."""
-        self._cleared = self.total
+        total = self.total
         self._begin()
+        self._cleared = total
 
     @property
     def total(self) -> int:
         """How many rows there have been, those that were cleared among them."""
-        return self._cleared + self._in_full + self._used // self.layout.dtype.itemsize
+        return self._cleared + self.in_memory
+
+    @property
+    def in_memory(self) -> int:
+        """How many rows there are."""
+        return self._in_full + self._used // self.layout.dtype.itemsize
 
     def views(self) -> list[RowArray]:
         """The rows so far, chunk by chunk, none of them copied."""
@@ -129,20 +128,20 @@ class Rows:
         """The rows of the chunk that is not full yet."""
         return self._rows_of(self._chunk)[: self._used // self.layout.dtype.itemsize]
 
-    def _begin_chunk(self, rows: int) -> None:
-        until_limit = self._limit.rows - self._in_full % self._limit.rows
-        self._end = int(min(rows, _LARGEST_CHUNK, until_limit)) * self.layout.dtype.itemsize
-        self._chunk = bytearray(self._end)
-        self._used = 0
-
-    def _roll_over(self) -> None:
+    def _next_chunk(self) -> None:
         """The chunk is full: go on in a new one."""
-        rows = self._end // self.layout.dtype.itemsize
-        self._full.append(self._chunk)
-        self._in_full += rows
-        self._begin_chunk(2 * rows)
-        if self._in_full % self._limit.rows == 0:
-            self._limit.on_reached()
+        size = self.layout.dtype.itemsize
+        in_full = self._in_full + self._end // size
+        end = min(2 * self._end, _LARGEST_CHUNK * size)
+        chunk = bytearray(end)
+        # A new list, so that from here on there are assignments only: neither a lack of memory nor
+        # Ctrl-C comes between them.
+        full = [*self._full, self._chunk]
+        self._full = full
+        self._in_full = in_full
+        self._chunk = chunk
+        self._end = end
+        self._used = 0
 
 
 class EndedRows(Rows):
@@ -150,16 +149,17 @@ class EndedRows(Rows):
 
     __slots__ = ("_counted", "_outcomes")
 
-    def __init__(self, failures: FailureNumbers, limit: Limit = NO_LIMIT) -> None:
-        super().__init__(failures, limit)
+    def __init__(self, failures: FailureNumbers) -> None:
+        super().__init__(failures)
         self._counted = 0
         self._outcomes: ByOutcome = np.zeros(len(Outcome), np.int64)
 
     def clear(self) -> None:
         """Forget all rows, but not how many they were of each outcome."""
-        self._outcomes = self.outcomes()
-        self._counted = 0
+        outcomes = self.outcomes()
         super().clear()
+        self._outcomes = outcomes
+        self._counted = 0
 
     def outcomes(self) -> ByOutcome:
         """How many rows there have been of each outcome, those that were cleared among them.
@@ -213,6 +213,8 @@ class RequestRows(EndedRows):
         blocked: float,
     ) -> None:
         """Take one record, as `Observer.request_ended` reports it."""
+        if self._used == self._end:
+            self._next_chunk()
         _pack_request(
             self._chunk,
             self._used,
@@ -233,8 +235,6 @@ class RequestRows(EndedRows):
             outcome,
         )
         self._used += _REQUEST_SIZE
-        if self._used == self._end:
-            self._roll_over()
 
 
 class DeliveryRows(EndedRows):
@@ -260,6 +260,8 @@ class DeliveryRows(EndedRows):
         blocked: float,
     ) -> None:
         """Take one record, as `Observer.delivery_ended` reports it."""
+        if self._used == self._end:
+            self._next_chunk()
         _pack_delivery(
             self._chunk,
             self._used,
@@ -278,8 +280,6 @@ class DeliveryRows(EndedRows):
             outcome,
         )
         self._used += _DELIVERY_SIZE
-        if self._used == self._end:
-            self._roll_over()
 
 
 class EventRows(Rows):
@@ -300,6 +300,8 @@ class EventRows(Rows):
         finished_at: float,
     ) -> None:
         """Take one record, as `Observer.event_emitted` reports it."""
+        if self._used == self._end:
+            self._next_chunk()
         _pack_event(
             self._chunk,
             self._used,
@@ -313,5 +315,3 @@ class EventRows(Rows):
             subscribers,
         )
         self._used += _EVENT_SIZE
-        if self._used == self._end:
-            self._roll_over()

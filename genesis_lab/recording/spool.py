@@ -1,28 +1,33 @@
 """Records on disk while the run goes on, so that whatever ends it leaves a trace.
 
-A spool is a folder: `spool.json` says which run it is of; `requests.arrows` and its sisters grow by
-one complete Arrow IPC stream (schema, batch, end) per flush; `open.arrows` has one stream per table
-with what was open at the last flush, and is replaced as a whole. A run that is killed while it
-appends leaves an incomplete stream at the end, which is not read, and `open.arrows.new`, which is
-written first: what has ended refers to what is open.
+A spool is a folder: `spool.json` says which run it is of; `ended.batches` grows by some batches per
+flush, at most one for each table; `open.batches` has one batch for each table with what was open at
+the last flush, and is replaced as a whole. A run that is killed while it appends leaves an
+incomplete batch at the end, which is not read, and `open.batches.new`, which is written first: what
+has ended refers to what is open. Whoever writes holds `spool.lock`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
 from genesis_lab.errors import DamagedTrace, InvalidSetting
+from genesis_lab.files import Lock
+from genesis_lab.recording import spool_of_schema_1
+from genesis_lab.recording.batches import Batches, as_batch
 from genesis_lab.recording.frames import frame_of_arrow
-from genesis_lab.recording.manifest import Manifest, read_manifest, write_manifest
-from genesis_lab.recording.records import TABLES, Table
+from genesis_lab.recording.manifest import CutShort, Manifest, read_manifest, write_manifest
+from genesis_lab.recording.records import DELIVERIES, EVENTS, TABLES, Table
 
 _MANIFEST = "spool.json"
-_OPEN = "open.arrows"
-_NEXT_OPEN = "open.arrows.new"
+_LOCK = "spool.lock"
+_ENDED = "ended.batches"
+_OPEN = "open.batches"
+_NEXT_OPEN = "open.batches.new"
 
 
 class Spool:
@@ -31,44 +36,64 @@ class Spool:
     Parameters
     ----------
     folder
-        A new folder, or an empty one.
+        A new folder, or an empty one. Nobody else can write a spool there until `release`.
 
     Raises
     ------
     InvalidSetting
-        There is something in the folder already, perhaps another run's spool.
+        There is something in the folder already, perhaps another run's spool, or another recorder
+        is about to write there.
     """
 
     def __init__(self, folder: Path) -> None:
-        if folder.exists() and not (folder.is_dir() and _is_empty(folder)):
-            raise InvalidSetting("spool", str(folder), "a new or an empty folder")
+        self.folder = folder
+        self._check_empty()
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
-        self._sizes = dict.fromkeys(TABLES, 0)
+        try:
+            lock = Lock(folder / _LOCK)
+        except BlockingIOError:
+            raise InvalidSetting(
+                "spool", str(folder), "a folder that no other recorder writes to"
+            ) from None
+        self._check_empty()  # once more: it may have been written before the lock was free
+        self.release = lock.release
+        self._lock = lock
+        self._size = 0
+        self._batches = 0
+
+    def _check_empty(self) -> None:
+        if self.folder.exists() and not (self.folder.is_dir() and _is_empty(self.folder)):
+            raise InvalidSetting("spool", str(self.folder), "a new or an empty folder")
 
     def begin(self, manifest: Manifest) -> None:
         """Say which run this is."""
-        write_manifest(self._folder / _MANIFEST, manifest)
+        write_manifest(self.folder / _MANIFEST, manifest)
 
     def append(
         self, ended: Callable[[Table], pa.Table], still_open: Callable[[Table], pa.Table]
     ) -> None:
-        """Add what has ended since the last time, and replace what was open then."""
-        next_open = self._folder / _NEXT_OPEN
-        next_open.write_bytes(_streams(map(still_open, TABLES)))
-        for table in TABLES:
-            rows = ended(table)
-            if rows.num_rows:
-                stream = _streams([rows])
-                with _file(self._folder, table).open("ab") as file:
-                    file.truncate(self._sizes[table])  # a disk that was full may have cut a stream
-                    file.write(stream)
-                self._sizes[table] += len(stream)
-        next_open.replace(self._folder / _OPEN)
+        """Add what has ended since the last time, and replace what was open then.
+
+        If this raises, it can be called again: what was written in part is then written over.
+        """
+        parts = [(table, rows) for table in TABLES if (rows := ended(table)).num_rows]
+        numbered = enumerate(parts, self._batches)
+        content = b"".join(as_batch(number, table, rows) for number, (table, rows) in numbered)
+        batches = self._batches + len(parts)
+        next_open = self.folder / _NEXT_OPEN
+        next_open.write_bytes(
+            b"".join(as_batch(batches, table, still_open(table)) for table in TABLES)
+        )
+        with (self.folder / _ENDED).open("ab") as file:
+            file.truncate(self._size)
+            file.write(content)
+        self._size += len(content)
+        self._batches = batches
+        next_open.replace(self.folder / _OPEN)
 
     def written(self) -> "Spooled":
         """What is in the folder now; it can still be read when more has been added."""
-        return Spooled(self._folder, dict(self._sizes))
+        return Spooled(self.folder, self._size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +101,27 @@ class Spooled:
     """What was in a spool at one moment."""
 
     folder: Path
-    sizes: Mapping[Table, int]
-    """How much of each file [bytes]."""
+    size: int
+    """How much of the file of what has ended [bytes]."""
 
     def parts(self, table: Table) -> Iterator[pa.Table]:
-        """The rows of a table, flush by flush."""
-        if self.sizes[table]:
-            with _file(self.folder, table).open("rb") as file:
-                yield from _read_streams(file.read(self.sizes[table]))
+        """The rows of a table, flush by flush.
+
+        Raises
+        ------
+        DamagedTrace
+            They are no longer as they were written.
+        """
+        if not self.size:
+            return
+        path = self.folder / _ENDED
+        with path.open("rb") as file:
+            batches = Batches(file.read(self.size))
+        for batch in batches:
+            if batch.table is table:
+                yield batch.rows
+        if batches.unreadable or len(batches.content) < self.size:
+            raise DamagedTrace(str(path), "it is no longer as it was written")
 
 
 def read_spool(folder: Path) -> tuple[Manifest, dict[Table, pd.DataFrame]]:
@@ -99,45 +137,47 @@ def read_spool(folder: Path) -> tuple[Manifest, dict[Table, pd.DataFrame]]:
     if not (folder / _MANIFEST).is_file():
         raise DamagedTrace(str(folder), f"there is no {_MANIFEST}: no run was spooled here")
     manifest = read_manifest(folder / _MANIFEST)
-    # Of a run that was killed within a flush, `open.arrows` has messages that have ended, too. The
-    # first row of a message counts, so those of the other files come first, and what is older last.
-    parts = {table: list(_complete_streams(_file(folder, table))) for table in TABLES}
-    for name in (_NEXT_OPEN, _OPEN):
-        for table, still_open in zip(TABLES, _complete_streams(folder / name), strict=False):
-            parts[table].append(still_open)
     try:
-        return manifest, {
+        if manifest.schema == 1:
+            parts, cut_short = spool_of_schema_1.read_parts(folder), None
+        else:
+            parts, cut_short = _read_parts(folder)
+        frames = {
             table: frame_of_arrow(table, parts[table], schema=manifest.schema) for table in TABLES
         }
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise DamagedTrace(str(folder), str(error)) from error
+    orphans = ~frames[DELIVERIES]["event"].isin(frames[EVENTS]["id"])
+    if orphans.any():
+        frames[DELIVERIES] = frames[DELIVERIES][~orphans].reset_index(drop=True)
+        cut_short = replace(cut_short or CutShort(), deliveries=int(orphans.sum()))
+    return replace(manifest, cut_short=cut_short), frames
 
 
-def _complete_streams(path: Path) -> Iterator[pa.Table]:
-    """The streams in a file up to the first one that breaks off."""
-    if path.is_file():
-        with suppress(pa.ArrowInvalid, OSError):
-            yield from _read_streams(path.read_bytes())
+def _read_parts(folder: Path) -> tuple[Mapping[Table, list[pa.Table]], CutShort | None]:
+    """The rows of each table, part by part, and how much is missing.
 
-
-def _read_streams(content: bytes) -> Iterator[pa.Table]:
-    reader = pa.BufferReader(content)
-    while reader.tell() < len(content):
-        yield pa.ipc.open_stream(reader).read_all()
-
-
-def _streams(tables: Iterable[pa.Table]) -> pa.Buffer:
-    """The tables, each as a stream of its own, one after another."""
-    sink = pa.BufferOutputStream()
-    for table in tables:
-        with pa.ipc.new_stream(sink, table.schema) as stream:
-            stream.write_table(table)
-    return sink.getvalue()
-
-
-def _file(folder: Path, table: Table) -> Path:
-    return folder / f"{table.name}.arrows"
+    Of a run that was killed within a flush, `open.batches` has messages that have ended, too. The
+    first row of a message counts, so what has ended comes first, and what is older last.
+    """
+    ended, next_open, last_open = (
+        Batches(path.read_bytes() if path.is_file() else b"")
+        for path in (folder / _ENDED, folder / _NEXT_OPEN, folder / _OPEN)
+    )
+    found = list(ended), list(next_open), list(last_open)
+    parts: dict[Table, list[pa.Table]] = {table: [] for table in TABLES}
+    for batch in chain(*found):
+        parts[batch.table].append(batch.rows)
+    # What was open counts what had ended; its next version may count what never got there.
+    missing = max([ended.known, *(batch.number for batch in found[2])]) - len(found[0])
+    if any(each.content for each in (ended, next_open, last_open)):
+        up_to_date = [each for each in found[1:] if each and each[0].number >= ended.known]
+        missing += len(TABLES) - max(map(len, up_to_date), default=0)
+    unreadable = ended.unreadable + last_open.unreadable
+    if not (missing or unreadable):
+        return parts, None
+    return parts, CutShort(bytes=unreadable, batches=max(missing, 1))
 
 
 def _is_empty(folder: Path) -> bool:
-    return next(folder.iterdir(), None) is None
+    return all(path.name == _LOCK for path in folder.iterdir())

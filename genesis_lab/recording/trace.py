@@ -12,7 +12,7 @@ from genesis_lab.recording import display, parquet, perfetto
 from genesis_lab.recording.deadlock_report import DeadlockReport, report_deadlock
 from genesis_lab.recording.frames import digest
 from genesis_lab.recording.loops import find_loops
-from genesis_lab.recording.manifest import Manifest
+from genesis_lab.recording.manifest import CutShort, Manifest
 from genesis_lab.recording.records import (
     COMPONENTS,
     DEADLOCKS,
@@ -40,6 +40,11 @@ class Trace:
     manifest: Manifest
     frame_of: Callable[[Table], pd.DataFrame]
     """Makes the frame of a table."""
+
+    @property
+    def cut_short(self) -> CutShort | None:
+        """What a spool that the trace was recovered from had lost; None where that was nothing."""
+        return self.manifest.cut_short
 
     @cached_property
     def requests(self) -> pd.DataFrame:
@@ -144,8 +149,8 @@ class Trace:
     def save(self, folder: Path | str) -> None:
         """Write the frames as Parquet files, and `manifest.json`, into a folder.
 
-        A trace that is already there is replaced. An interrupted `save` leaves a folder that `load`
-        calls damaged.
+        A trace that is already there is replaced at the end, in one step: if `save` is interrupted
+        or the disk is full, the old one is still there.
 
         Raises
         ------
@@ -176,7 +181,8 @@ class Trace:
     def recover(cls, spool: Path | str) -> "Trace":
         """The trace in a recorder's spool, whatever has ended the run.
 
-        What was in flight at the last flush is `pending`, unless its end was written later.
+        What was in flight at the last flush is `pending`, unless its end was written later. What
+        cannot be read is left out, and `cut_short` says how much that is.
 
         Raises
         ------
