@@ -2,6 +2,8 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any, get_args
 
@@ -189,6 +191,57 @@ def test_trace_can_be_saved_again_after_an_interrupted_save(saved: Path) -> None
     assert_same(one_of_each(), gl.Trace.load(saved))
 
 
+STEPS = ("mkdir", "write_bytes", "rename", "replace", "rmdir", "open")
+
+
+class Failing:
+    """Lets the n-th step of a kind that changes files fail, as if the disk were full."""
+
+    def __init__(self, at: int, patch: pytest.MonkeyPatch) -> None:
+        self._left = at
+        for name in STEPS:
+            patch.setattr(Path, name, self._failing(getattr(Path, name)))
+
+    def _failing(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        def take(*args: Any, **settings: Any) -> Any:
+            self._left -= 1
+            if self._left == 0:
+                raise OSError(ENOSPC, "no space left on device")
+            return step(*args, **settings)
+
+        return take
+
+    @property
+    def is_reached(self) -> bool:
+        return self._left <= 0
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_save_that_ends_at_any_step_leaves_the_old_trace_or_the_new_one(
+    is_killed: bool, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = recorder()
+    report_request(changed, blocked=0.5)
+    old, new = one_of_each(), changed.trace()
+    found = []
+    for at in range(1, 100):
+        old.save(saved)
+        with monkeypatch.context() as patch:
+            failing = Failing(at, patch)
+            if is_killed:
+                patch.setattr(shutil, "rmtree", lambda *_args, **_settings: None)
+            with suppress(OSError):
+                new.save(saved)
+        if not failing.is_reached:
+            break
+        found.append(gl.Trace.load(saved).digest())
+    assert {*found} == {old.digest(), new.digest()}
+    assert gl.Trace.load(saved).digest() == new.digest()
+    new.save(saved)
+    if not is_killed:
+        assert sorted(path.name for path in saved.iterdir()) == FILES
+
+
 def _other_files(folder: Path) -> None:
     folder.mkdir()
     (folder / "thesis.tex").write_text("years of work", "utf-8")
@@ -265,7 +318,7 @@ def test_frame_with_other_columns_is_damaged(saved: Path) -> None:
     assert damaged.value.path == str(saved / "requests.parquet")
 
 
-def test_frame_of_another_trace_does_not_match_the_digest(saved: Path, tmp_path: Path) -> None:
+def test_frame_of_another_trace_differs_from_its_checksum(saved: Path, tmp_path: Path) -> None:
     other = recorder()
     report_request(other, blocked=0.25)
     other.trace().save(tmp_path / "other")
@@ -273,8 +326,29 @@ def test_frame_of_another_trace_does_not_match_the_digest(saved: Path, tmp_path:
     with pytest.raises(DamagedTrace) as damaged:
         gl.Trace.load(saved)
     assert str(damaged.value) == (
-        f"{saved}: not a readable trace: the frames differ from the digest in manifest.json"
+        f"{saved / 'requests.parquet'}: not a readable trace: "
+        "it differs from its checksum in manifest.json"
     )
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seed": 8}, {"configuration": {}}, {"files": {}}, {"digest": "0"}, {"mine": 1}]
+)
+def test_manifest_that_was_changed_differs_from_its_checksum(
+    changes: dict[str, Any], saved: Path
+) -> None:
+    path = saved / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), "utf-8")
+    with pytest.raises(DamagedTrace) as damaged:
+        gl.Trace.load(saved)
+    assert str(damaged.value) == f"{path}: not a readable trace: it differs from its checksum"
+
+
+def test_manifest_may_be_laid_out_anew(saved: Path) -> None:
+    path = saved / "manifest.json"
+    content = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps(dict(reversed(content.items()))), "utf-8")
+    assert_same(one_of_each(), gl.Trace.load(saved))
 
 
 @pytest.mark.parametrize(
