@@ -19,7 +19,7 @@ Words = Mapping[str, Sequence[str | None]]
 def frame_of_rows(table: Table, rows: Sequence[RowArray], words: Words) -> pd.DataFrame:
     """The frame of packed rows, in order of id."""
     fields = _unpack(rows)
-    if not (fields["id"][1:] > fields["id"][:-1]).all():
+    if not _is_ascending(fields["id"]):
         order = fields["id"].argsort(kind="stable")  # fast where little is out of order
         fields = {name: numbers[order] for name, numbers in fields.items()}
     columns = {
@@ -47,6 +47,11 @@ def _unpack(rows: Sequence[RowArray]) -> dict[str, npt.NDArray[Any]]:
     return fields
 
 
+def _is_ascending(numbers: npt.NDArray[Any]) -> bool:
+    """Whether they are in order, and no two of them the same."""
+    return bool((numbers[1:] > numbers[:-1]).all())
+
+
 def arrow_of_frame(table: Table, frame: pd.DataFrame) -> pa.Table:
     """The frame as an Arrow table."""
     columns = [column.to_arrow(frame[name]) for name, column in table.columns.items()]
@@ -72,6 +77,8 @@ def frame_of_arrow(
     whole = pa.concat_tables([table.arrow_schema.empty_table(), *filled])
     columns = {name: column.from_arrow(whole[name]) for name, column in table.columns.items()}
     frame = pd.DataFrame(columns, copy=False)
+    if len(table.key) == 1 and _is_ascending(frame[table.key[0]].to_numpy()):
+        return frame
     return frame.drop_duplicates(table.key).sort_values(table.key, ignore_index=True)
 
 

@@ -87,26 +87,40 @@ def load(folder: Path) -> tuple[Manifest, dict[Table, pd.DataFrame]]:
     if not _path(folder, _MANIFEST).is_file():
         raise DamagedTrace(str(folder), f"there is no {_MANIFEST}, which is written last")
     manifest = read_manifest(_path(folder, _MANIFEST))
-    frames = {table: _read(folder, table, manifest) for table in TABLES}
+    paths = {
+        table: _path(folder, _name(table)) for table in TABLES if table.columns_in(manifest.schema)
+    }
+    # All checksums first: nothing is made of a part of a trace.
+    contents = {table: _content(path, manifest) for table, path in paths.items()}
+    frames = {
+        table: _frame(paths[table], table, contents[table], manifest.schema)
+        if table in contents
+        else frame_of_arrow(table, [])
+        for table in TABLES
+    }
     if digest(frames, schema=manifest.schema) != manifest.digest:
         raise DamagedTrace(str(folder), f"the frames differ from the digest in {_MANIFEST}")
     return manifest, frames
 
 
-def _read(folder: Path, table: Table, manifest: Manifest) -> pd.DataFrame:
-    if not table.columns_in(manifest.schema):
-        return frame_of_arrow(table, [])
-    path = _path(folder, _name(table))
+def _content(path: Path, manifest: Manifest) -> bytes:
     if not path.is_file():
         raise DamagedTrace(str(path), "the file is missing")
     try:
         content = path.read_bytes()
-        # Schema 1 had no checksums of files.
-        if manifest.schema > 1 and sha256(content).hexdigest() != manifest.files.get(path.name):
-            raise DamagedTrace(str(path), f"it differs from its checksum in {_MANIFEST}")
+    except OSError as error:
+        raise DamagedTrace(str(path), str(error)) from error
+    # Schema 1 had no checksums of files.
+    if manifest.schema > 1 and sha256(content).hexdigest() != manifest.files.get(path.name):
+        raise DamagedTrace(str(path), f"it differs from its checksum in {_MANIFEST}")
+    return content
+
+
+def _frame(path: Path, table: Table, content: bytes, schema: int) -> pd.DataFrame:
+    try:
         rows = pq.read_table(pa.BufferReader(content))
         rows.validate(full=True)
-        return frame_of_arrow(table, [rows], schema=manifest.schema)
+        return frame_of_arrow(table, [rows], schema=schema)
     except (pa.ArrowException, OSError) as error:
         raise DamagedTrace(str(path), str(error)) from error
 
