@@ -4,7 +4,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from genesis_lab.files import replace_file
+from genesis_lab.files import Lock, replace_file
 
 
 def test_file_is_replaced_as_a_whole_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
@@ -46,3 +46,16 @@ def test_file_has_the_permissions_that_any_new_file_has(tmp_path: Path) -> None:
     replace_file(replaced, b"")
     plain.write_bytes(b"")
     assert stat.S_IMODE(replaced.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_lock_is_held_by_one_until_it_lets_go_or_is_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    first = Lock(path)
+    with pytest.raises(BlockingIOError):
+        Lock(path)
+    first.release()
+    second = Lock(path)
+    with pytest.raises(BlockingIOError):
+        Lock(path)
+    del second
+    Lock(path)

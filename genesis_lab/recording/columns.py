@@ -86,6 +86,13 @@ class Numbers(Column):
         return numbers.astype(self.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
+def categorical(codes: IntArray, categories: list[str]) -> pd.Categorical:
+    """A column of words from the numbers of their categories, which are not copied."""
+    return pd.Categorical.from_codes(
+        codes, categories=pd.Index(categories, dtype="str"), validate=False
+    )
+
+
 class Labels(Column):
     """Words of a closed set, all of them categories, in the set's order."""
 
@@ -98,13 +105,14 @@ class Labels(Column):
     def of_packed(self, numbers: IntArray, words: Sequence[str | None]) -> pd.Categorical:
         """The words that the numbers stand for; None is a missing value."""
         categories = self.categories(numbers, words)
+        return categorical(self.codes(categories, words)[numbers], categories)
+
+    def codes(self, categories: Sequence[str], words: Sequence[str | None]) -> IntArray:
+        """For each word the number of its category; -1 for a missing value."""
         position: dict[str | None, int] = {word: code for code, word in enumerate(categories)}
-        codes = np.array(
+        return np.array(
             [position.get(word, -1) for word in words],
-            dtype=np.min_scalar_type(-len(categories) - 1),
-        )
-        return pd.Categorical.from_codes(
-            codes[numbers], categories=pd.Index(categories, dtype="str"), validate=False
+            dtype=np.min_scalar_type(-len(categories) - 2),  # what pandas has: it need not copy
         )
 
     def to_arrow(self, values: "pd.Series[Any]") -> pa.Array:

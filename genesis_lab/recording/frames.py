@@ -16,12 +16,13 @@ Words = Mapping[str, Sequence[str | None]]
 """For each column of words: the word that each number stands for."""
 
 
+Fields = dict[str, npt.NDArray[Any]]
+"""The fields of packed rows, by name."""
+
+
 def frame_of_rows(table: Table, rows: Sequence[RowArray], words: Words) -> pd.DataFrame:
     """The frame of packed rows, in order of id."""
-    fields = _unpack(rows)
-    if not _is_ascending(fields["id"]):
-        order = fields["id"].argsort(kind="stable")  # fast where little is out of order
-        fields = {name: numbers[order] for name, numbers in fields.items()}
+    fields = in_order(unpack(rows))
     columns = {
         name: column.of_packed(fields[column.packed_in or name], words.get(name, ()))
         for name, column in table.columns.items()
@@ -29,12 +30,15 @@ def frame_of_rows(table: Table, rows: Sequence[RowArray], words: Words) -> pd.Da
     return pd.DataFrame(columns, copy=False)
 
 
-def _unpack(rows: Sequence[RowArray]) -> dict[str, npt.NDArray[Any]]:
-    """The fields of packed rows, each in one array of 64-bit numbers, which can index others."""
+def unpack(rows: Sequence[RowArray], *, room: int = 0) -> Fields:
+    """The fields of packed rows, each in one array of 64-bit numbers, which can index others.
+
+    The arrays have room for so many rows more.
+    """
     dtypes = {name: field[0] for name, field in (rows[0].dtype.fields or {}).items()}
     length = sum(map(len, rows))
     fields = {
-        name: np.empty(length, np.float64 if dtype.kind == "f" else np.int64)
+        name: np.empty(length + room, np.float64 if dtype.kind == "f" else np.int64)
         for name, dtype in dtypes.items()
     }
     start = 0
@@ -45,6 +49,14 @@ def _unpack(rows: Sequence[RowArray]) -> dict[str, npt.NDArray[Any]]:
             numbers[start:end] = chunk[name]
         start = end
     return fields
+
+
+def in_order(fields: Fields) -> Fields:
+    """The fields of the same rows in order of id."""
+    if _is_ascending(fields["id"]):
+        return fields
+    order = fields["id"].argsort(kind="stable")  # fast where little is out of order
+    return {name: numbers[order] for name, numbers in fields.items()}
 
 
 def _is_ascending(numbers: npt.NDArray[Any]) -> bool:

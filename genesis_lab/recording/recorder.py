@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from genesis_lab.observers import BusDescription, OpenWork
 from genesis_lab.recording.counts import Counts, by_outcome
 from genesis_lab.recording.current import CurrentValues, Values, ended, standing
 from genesis_lab.recording.flushing import BetweenSteps
+from genesis_lab.recording.growing import GrowingFrame
 from genesis_lab.recording.manifest import Manifest, manifest_of
 from genesis_lab.recording.records import DELIVERIES, EVENTS, REQUESTS, Table
 from genesis_lab.recording.rows import (
@@ -22,7 +24,7 @@ from genesis_lab.recording.rows import (
     Rows,
 )
 from genesis_lab.recording.snapshot import Snapshot, Views
-from genesis_lab.recording.spool import Spool, Spooled
+from genesis_lab.recording.spool import Spool
 from genesis_lab.recording.trace import Trace
 
 log = logging.getLogger("genesis_lab.recording")
@@ -73,6 +75,7 @@ class Recorder:
             EVENTS: self._events,
             DELIVERIES: self._deliveries,
         }
+        self._growing = {table: GrowingFrame(table) for table in self._rows}
         # The bus thus calls the rows' own methods, with nothing in between on the hot path. (A
         # subclass that wants to hear of messages has to replace these three, as they stand here.)
         self.request_ended = self._requests.append
@@ -173,12 +176,13 @@ class Recorder:
         state = self._count(), [view.tobytes() for view in chain(*still_open.values())], current
         if self._trace is None or state != self._traced:
             self._traced = state
-            rows = {table: [*views[table], *still_open[table]] for table in views}
-            spooled = None if self._spool is None else self._spool.written()
-            self._trace = Trace(
-                manifest=self._manifest or Manifest(),
-                frame_of=self._snapshot(rows, current, spooled).frame,
+            snapshot = replace(
+                self._snapshot(views, current),
+                still_open=still_open,
+                growing=self._growing,
+                spooled=None if self._spool is None else self._spool.written(),
             )
+            self._trace = Trace(manifest=self._manifest or Manifest(), frame_of=snapshot.frame)
         return self._trace
 
     def flush(self) -> None:
@@ -234,7 +238,7 @@ class Recorder:
             self._bus.report_open(pending)
         return pending._views()
 
-    def _snapshot(self, rows: Views, values: Values, spooled: Spooled | None = None) -> Snapshot:
+    def _snapshot(self, rows: Views, values: Values) -> Snapshot:
         sources, targets, types = zip(*self._routes, strict=True) if self._routes else ((), (), ())
         words = {
             "source": sources,
@@ -245,4 +249,4 @@ class Recorder:
             "error": self._failures.kinds(),
             "error_message": self._failures.lines(),
         }
-        return Snapshot(rows=rows, words=words, values=values, spooled=spooled)
+        return Snapshot(rows=rows, words=words, values=values)

@@ -14,7 +14,7 @@ import trio
 import genesis_lab as gl
 from genesis_lab.errors import DamagedTrace, InvalidSetting, NewerSchema, SpoolFailed
 from genesis_lab.messages import Failure
-from genesis_lab.recording.manifest import CutShort
+from genesis_lab.recording import CutShort
 from tests.parts import Part, asks, sleeps
 from tests.recording.reports import (
     OpenMessages,
@@ -391,6 +391,25 @@ def test_full_disk_disturbs_no_task_and_is_reported_once_and_at_the_end(
     recorded.flush()
     assert recorded.failure is None
     assert list(gl.Trace.recover(spool).requests["id"]) == list(range(9))
+
+
+def test_run_on_a_full_disk_goes_on_to_its_end_and_then_raises(spool: Path) -> None:
+    replies = []
+    recorded = gl.Recorder(spool=spool, flush_every=1)
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(observer=recorded) as bus:
+            bus.register(Part("ann", sleeps(0.5)))
+            (spool / "open.batches.new").mkdir()
+            for _ in range(3):
+                await bus.call("ann", "ask", None, "me")
+                replies.append(bus.now())
+
+    with pytest.raises(SpoolFailed) as failed:
+        gl.run(main)
+    assert failed.value.folder == str(spool)
+    assert replies == [0.5, 1.0, 1.5]
+    assert outcomes(recorded.trace()) == [(id, "answered") for id in range(3)]
 
 
 def test_disk_that_is_full_for_a_while_loses_nothing(spool: Path) -> None:
