@@ -64,7 +64,9 @@ def _title(trace: Frames) -> str:
 
 
 def _facts(trace: Frames) -> dict[str, list[str]]:
+    cut_short = trace.manifest.cut_short
     return {
+        **({} if cut_short is None else {"cut short": [str(cut_short)]}),
         "span": [_span([trace.requests, trace.events, trace.deliveries])],
         "requests": [_counts(trace.requests)],
         "events": [f"{len(trace.events):,}"],

@@ -45,8 +45,8 @@ class CutShort:
 
     def __str__(self) -> str:
         return (
-            f"{self.batches:,} batches of rows are missing ({self.bytes:,} unreadable bytes); "
-            f"{self.deliveries:,} deliveries without their events were left out"
+            f"batches of rows that are missing: {self.batches:,}; "
+            f"unreadable bytes: {self.bytes:,}; deliveries left out without their events: {self.deliveries:,}"
         )
 
 
@@ -106,6 +106,8 @@ def read_manifest(path: Path) -> Manifest:
     """
     try:
         content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DamagedTrace(str(path), str(error)) from error
     except ValueError as error:
         raise DamagedTrace(str(path), f"not JSON: {error}") from error
     schema = content.get("schema") if isinstance(content, dict) else None

@@ -133,7 +133,7 @@ def _may_be_replaced(folder: Path) -> bool:
         return True
     try:
         read_manifest(_path(folder, _MANIFEST))
-    except (LabError, OSError):
+    except LabError:
         return False
     return True
 

@@ -203,7 +203,8 @@ class Recorder:
             )
         except Exception as error:
             self._due_at = self._in_memory() + self._flush_every
-            raise SpoolFailed(str(self._spool.folder), str(error)) from error
+            self.failure = SpoolFailed(str(self._spool.folder), str(error))
+            raise self.failure from error
         self.failure = None
         self._due_at = self._flush_every
         self._current.forget_ended()
@@ -213,12 +214,12 @@ class Recorder:
     def _flush_if_due(self) -> None:
         if self._in_memory() < self._due_at:
             return
+        failed_before = self.failure is not None
         try:
             self.flush()
-        except SpoolFailed as error:
-            if self.failure is None:
+        except SpoolFailed:
+            if not failed_before:
                 log.exception("a spool cannot be written")
-            self.failure = error
 
     def _in_memory(self) -> int:
         """How many records of the kind that has most of them are in memory."""

@@ -330,9 +330,10 @@ def test_deliveries_whose_events_are_lost_are_left_out(spool: Path) -> None:
     assert trace.cut_short is not None
     assert (trace.cut_short.batches, trace.cut_short.deliveries) == (1, 1)
     assert str(trace.cut_short) == (
-        f"1 batches of rows are missing ({trace.cut_short.bytes:,} unreadable bytes); "
-        "1 deliveries without their events were left out"
+        f"batches of rows that are missing: 1; unreadable bytes: {trace.cut_short.bytes:,}; "
+        "deliveries left out without their events: 1"
     )
+    assert f"  cut short: {trace.cut_short}\n" in repr(trace)
 
 
 def test_trace_of_a_spool_that_has_been_changed_is_damaged(spool: Path) -> None:
