@@ -3,6 +3,9 @@
 Lengths are in mm on the page, sizes of letters in points.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
@@ -25,31 +28,48 @@ def room_of(ax: Axes) -> tuple[float, float]:
 
 def text_width(text: str, size: float) -> float:
     """How wide a line of text is in the style's font [mm]."""
-    with paper():
-        font = FontProperties(size=size)
-        width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
-    return float(width) * POINT
+    with _ruler(size) as width_of:
+        return width_of(text)
 
 
 def cut(text: str, width: float, size: float) -> str:
     """The text, or as many of its first letters as fit, and an ellipsis."""
-    if text_width(text, size) <= width:
-        return text
-    letters = len(text) - 1
-    while letters > 1 and text_width(f"{text[:letters]}…", size) > width:
-        letters -= 1
-    return f"{text[:letters]}…"
+    with _ruler(size) as width_of:
+        return _cut(text, width, width_of)
 
 
 def wrapped(text: str, width: float, size: float) -> str:
     """The text in lines that fit; a word that is too long for one is cut."""
     lines: list[str] = []
-    for word in text.split():
-        if lines and text_width(f"{lines[-1]} {word}", size) <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(cut(word, width, size))
+    with _ruler(size) as width_of:
+        for word in text.split():
+            if lines and width_of(f"{lines[-1]} {word}") <= width:
+                lines[-1] += f" {word}"
+            else:
+                lines.append(_cut(word, width, width_of))
     return "\n".join(lines)
+
+
+@contextmanager
+def _ruler(size: float) -> Iterator[Callable[[str], float]]:
+    """Measures lines of text in the style's font: the style is entered once for all of them."""
+
+    def width_of(text: str) -> float:
+        width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+        return float(width) * POINT
+
+    with paper():
+        font = FontProperties(size=size)
+        yield width_of
+
+
+def _cut(text: str, width: float, width_of: Callable[[str], float]) -> str:
+    if width_of(text) <= width:
+        return text
+    letters = len(text) - 1
+    while letters > 1 and width_of(f"{text[:letters]}…") > width:
+        letters -= 1
+    return f"{text[:letters]}…"
 
 
 def say(text: str, ax: Axes | None) -> Axes:
