@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from genesis_lab import plots
 from genesis_lab.experiments import load_experiment
 from genesis_lab.experiments.claims import CLAIMS, Verdict
 from genesis_lab.experiments.progress import progress_bar
@@ -23,9 +22,12 @@ from genesis_lab.files import replace_file
 from genesis_lab.reports.folder import ResultFolder, SweepRecord
 from genesis_lab.reports.pages import as_html, as_markdown_page
 from genesis_lab.reports.report import Report
-from genesis_lab.reports.sections import Section, make_section, record_showcases, write_csv
-
-_SCOREBOARD = "scoreboard"
+from genesis_lab.reports.sections import (
+    Section,
+    make_section,
+    record_showcases,
+    save_scoreboard,
+)
 
 
 def compare(
@@ -126,13 +128,8 @@ def _write(folder: ResultFolder, record: SweepRecord, pool: Executor) -> Report:
     scoreboard = scoreboard_of([verdict for each in sections for verdict in each.verdicts])
     made = Report(record=record, sections=sections, scoreboard=scoreboard, unfinished=unfinished)
     if len(scoreboard):
-        write_csv(folder.tables / f"{_SCOREBOARD}.csv", scoreboard)
-        plots.save_figure(
-            plots.figure_of(plots.plot_scoreboard(scoreboard)),
-            folder.figures / _SCOREBOARD,
-            data=scoreboard,
-            provenance=_origin(made),
-        )
+        # In the pool, too: matplotlib is loaded there, and not in this process.
+        pool.submit(save_scoreboard, folder.root, scoreboard, _origin(made)).result()
     replace_file(folder.root / "report.html", as_html(made, folder.root).encode())
     replace_file(folder.root / "report.md", as_markdown_page(made).encode())
     return made

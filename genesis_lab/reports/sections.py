@@ -21,6 +21,8 @@ from genesis_lab.files import replace_file
 from genesis_lab.recording import Trace
 from genesis_lab.reports.folder import ResultFolder, SweepRecord
 
+_SCOREBOARD = "scoreboard"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FigureFiles:
@@ -113,6 +115,14 @@ def _origin(
         "versions": record.versions,
         "digest": digest_of(trials),
     }
+
+
+def save_scoreboard(root: Path, scoreboard: pd.DataFrame, origin: Mapping[str, object]) -> None:
+    """Write the table and the figure of all verdicts."""
+    folder = ResultFolder(root)
+    write_csv(folder.tables / f"{_SCOREBOARD}.csv", scoreboard)
+    figure = plots.figure_of(plots.plot_scoreboard(scoreboard))
+    plots.save_figure(figure, folder.figures / _SCOREBOARD, data=scoreboard, provenance=origin)
 
 
 def digest_of(trials: pd.DataFrame) -> str:
