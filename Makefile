@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --ed
 # One venv: two installations into it at once would break it.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help compare lab notebooks bench test coverage lint format clean
+.PHONY: help compare lab notebooks bench test test-slow coverage lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,11 +26,14 @@ notebooks: $(VENV)/.test  ## execute the notebooks from their sources, and forma
 bench: $(VENV)/.bench  ## measure the buses against other libraries
 	$(BIN)/python -m genesis_lab.bench
 
-test: $(VENV)/.test  ## run the tests, on all cores (ARGS="..." goes to pytest)
-	$(BIN)/pytest -n auto $(ARGS)
+test: $(VENV)/.test  ## run the tests that are not slow, on all cores (ARGS="..." goes to pytest)
+	$(BIN)/pytest -n auto -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/.test  ## run the slow tests and the notebooks (ARGS="..." goes to pytest)
+	$(BIN)/pytest -n auto -m slow $(ARGS)
 
 # Without the notebooks: they show, and test little.
-coverage: $(VENV)/.test  ## run the tests and show which branches they miss
+coverage: $(VENV)/.test  ## run all tests and show which branches they miss
 	$(BIN)/pytest -n auto -o testpaths=tests --cov $(ARGS)
 
 lint: $(VENV)/.test  ## check style, types and the layers

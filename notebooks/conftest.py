@@ -25,9 +25,10 @@ _SHARING = (".ipynb", "test_jupyterlab.py")
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:
-    """Compare no images."""
+    """Compare no images, and mark notebooks as slow."""
     if isinstance(collector, IPyNbFile):
         collector.skip_compare += _NOT_COMPARED
+        collector.add_marker("slow")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
