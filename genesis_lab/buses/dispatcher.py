@@ -68,13 +68,19 @@ class Dispatcher:
         nursery.start_soon(self._dispatch)
 
     def post(self, delivery: Delivery, inbox: Inbox) -> None:
-        """Put a delivery into its inbox, which has room; `wake` has to follow."""
+        """Put a delivery into its inbox, which has room, or drop it if its wait is refused.
+
+        `wake` has to follow.
+        """
         if inbox.enter(delivery):
             self._ready.append(delivery)
         else:
             delivery.go_on = partial(self._make_ready, delivery)
             inbox.join(delivery)
-            self._ledger.begin_wait(delivery, inbox)
+            try:
+                self._ledger.begin_wait(delivery, inbox)
+            except DeadlockDetected as refusal:
+                self._ledger.close(delivery, Outcome.DROPPED, failure_of(refusal))
 
     def wake(self) -> None:
         """Let what has been posted be handled."""

@@ -19,6 +19,7 @@ from tests.parts import Part, answers, ask, asking, asks, sleeps
 def test_client_that_gives_up_at_a_busy_component_gives_the_system_back() -> None:
     async def starts_a_task(part: Part, data: trio.Nursery) -> None:
         data.start_soon(part.ask, "x")
+        await gl.sleep(0.25)
 
     async def main() -> None:
         async with gl.SynchronousBus() as bus, trio.open_nursery() as nursery:
@@ -26,9 +27,9 @@ def test_client_that_gives_up_at_a_busy_component_gives_the_system_back() -> Non
             bus.register(Part("x", sleeps(10.0)))
             bus.register(Part("y"))
             await ask(bus, "a", nursery)  # the task outlives this request, and asks x
-            await gl.sleep(0.5)
             with trio.move_on_after(1.0):
                 await ask(bus, "x")
+            assert bus.now() == 1.25
             assert await ask(bus, "y", "served") == "served"
 
     result = gl.run(main)
@@ -435,3 +436,44 @@ def test_interleaved_handler_with_two_tasks_takes_its_place_back_with_the_last_o
         (2.0, 3.0),
     ]
     assert facts.deadlocks() == []
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.5])
+def test_event_whose_wait_in_an_inbox_would_close_a_deadlock_is_dropped(latency: float) -> None:
+    facts = Facts()
+
+    async def listens_to_more(part: Part, _data: Any) -> Any:
+        return await part.bus.next_event("more", timeout=9.0)
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(
+            observer=facts, on_deadlock="raise", latency={("feed", "a"): latency}
+        ) as bus:
+            bus.register(Part("a", hear=listens_to_more))
+            for type in ("news", "more"):
+                bus.subscribe("a", type)
+            await bus.emit_event("news", None, "feed")
+            await gl.sleep(1.0)
+            await bus.emit_event("more", None, "feed")
+            await bus.settle()
+
+    assert gl.run(main).at == 9.0 + latency
+    assert facts.deliveries("event_type", "outcome", "error") == [
+        ("news", "failed", "EventTimedOut"),
+        ("more", "dropped", "DeadlockDetected"),
+    ]
+    assert facts.deadlocks("formed_at", "broken_by") == [(1.0 + latency, "refused")]
+
+
+# --- on the way -----------------------------------------------------------------------------------
+
+
+def test_latency_per_pair_stands_in_the_record_by_the_names_of_the_pair() -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(observer=facts, latency={("a", "b"): 0.5}):
+            pass
+
+    gl.run(main)
+    assert facts.trace().manifest.configuration["latency"] == {"a -> b": 0.5}
