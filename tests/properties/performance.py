@@ -1,22 +1,23 @@
-"""One run of a system on a bus, disturbed at a chosen step: cancelled, left, or interrupted."""
+"""One run of a play on its buses, disturbed at a chosen step: cancelled, left, or interrupted."""
 
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from math import inf
+from math import inf, isnan
 from typing import cast
 
 import trio
 
 import genesis_lab as gl
-from genesis_lab.workloads.scripted import System
 from tests.interrupts import interruptible
 from tests.properties.balance import Tally, Witness, check_balance, clock_of_the_run
 from tests.properties.injection import AtStep
 from tests.properties.plain_record import RequestRow
+from tests.properties.stage import Play
 
 Disturbance = Callable[["Performance"], Awaitable[None]]
-"""Performs a system, with something that happens before the chosen step."""
+"""Performs a play, with something that happens before the chosen step."""
 
 PATIENCE = 100.0
 """Longer than anything in these systems takes, unless it is deadlocked [s]."""
@@ -25,24 +26,26 @@ PROBE = "probe"
 
 
 class Performance:
-    """A run of a system on a bus.
+    """A run of a play on its buses.
 
     Parameters
     ----------
-    make_bus
-        As in `ARCHITECTURES`.
-    system
+    make_buses
+        As in `ARCHITECTURES`, for each of its systems.
+    play
         What is performed.
     step
         Before which step of the run the disturbance happens, from 0; None: never.
     """
 
     def __init__(
-        self, make_bus: Callable[..., gl.Bus], system: System, step: int | None = None
+        self, make_buses: Sequence[Callable[..., gl.Bus]], play: Play, step: int | None = None
     ) -> None:
-        self.record = Witness()
-        self._bus = make_bus(observer=self.record)
-        self._system = system
+        self.records = [Witness() for _ in make_buses]
+        self._buses = [
+            make(observer=record) for make, record in zip(make_buses, self.records, strict=True)
+        ]
+        self._play = play
         self._step = step
 
     def run(self, disturbance: Disturbance, *, seed: int = 0, horizon: float = inf) -> None:
@@ -67,21 +70,28 @@ class Performance:
 
     def probes(self) -> list[RequestRow]:
         """What the components were asked once more."""
-        routes = self.record.routes
-        return [row for row in self.record.requests if routes[row.route].source == PROBE]
+        return [
+            row
+            for record in self.records
+            for row in record.requests
+            if record.routes[row.route].source == PROBE
+        ]
 
     def check(self) -> None:
         """Assert that the record balances, and that a disturbed run comes to its end."""
         if self.is_disturbed:
             assert self._clock.ended is self._ended_before, "something hangs once it is disturbed"
-        check_balance(self.record, was_cut=self._clock.ended is not None)
-        self._tally.check(self.record)
-        assert self.record.times_closed == 1
-        late = Witness()
-        self._bus.report_open(late)
-        assert list(late.ids()) == [], "still in flight after the end"
+        was_cut = self._clock.ended is not None
+        for bus, record, tally in zip(self._buses, self.records, self._tallies, strict=True):
+            check_balance(record, was_cut=was_cut, is_alone=len(self.records) == 1)
+            tally.check(record, was_cut=was_cut)
+            assert record.times_closed == 1
+            late = Witness()
+            bus.report_open(late)
+            assert list(late.ids()) == [], "still in flight after the end"
         for row in self.probes():
-            assert row.sent_at == row.started_at == row.finished_at, "the component stayed taken"
+            if not isnan(row.finished_at):  # it may be cut on its way
+                assert row.arrived_at == row.started_at == row.served_at, "it stayed taken"
 
     # --- what a disturbance is made of ------------------------------------------------------------
 
@@ -97,12 +107,12 @@ class Performance:
         trio.lowlevel.add_instrument(self._injection)
 
     async def perform(self) -> None:
-        """Run the system on the open bus."""
-        self._tally = Tally(self._bus)
-        await self._system.run_on(cast("gl.Bus", self._tally))
+        """Perform the play on the open buses."""
+        self._tallies = [Tally(bus) for bus in self._buses]
+        await self._play.run_on(*cast("list[gl.Bus]", self._tallies))
 
     async def perform_until_cancelled(self) -> None:
-        """Run the system on the open bus; the disturbance cancels whatever this task waits for."""
+        """Perform on the open buses; the disturbance cancels whatever this task waits for."""
         with trio.CancelScope() as scope:
             self.at_its_step(scope.cancel)
             await self.perform()
@@ -110,42 +120,47 @@ class Performance:
     async def probe(self) -> None:
         """Ask each component once more; if nothing is deadlocked then all of them are free."""
         with trio.move_on_after(PATIENCE) as patience:
-            await self._bus.settle()
-            ledger = self._bus._ledger  # services may go on for callers that have given up
-            await ledger.until(lambda: not ledger.in_flight)
+            for bus in self._buses:
+                await bus.settle()
+                ledger = bus._ledger  # services may go on for callers that have given up
+                await ledger.until(lambda ledger=ledger: not ledger.in_flight)
         if not patience.cancelled_caught:
-            for component_id in self._bus.components():
-                await self._tally.request(component_id, "probe", None, PROBE)
+            for bus, tally in zip(self._buses, self._tallies, strict=True):
+                for component_id in bus.components():
+                    await tally.request(component_id, "probe", None, PROBE)
 
-    @property
-    def bus(self) -> gl.Bus:
-        """The bus, to be opened."""
-        return self._bus
+    @asynccontextmanager
+    async def open_buses(self) -> AsyncGenerator[None, None]:
+        """All buses, one inside the other."""
+        async with AsyncExitStack() as stack:
+            for bus in self._buses:
+                await stack.enter_async_context(bus)
+            yield
 
 
 async def cancelled(performance: Performance) -> None:
-    """Everything is cancelled, the bus too."""
+    """Everything is cancelled, the buses too."""
     with trio.CancelScope() as scope:
         performance.at_its_step(scope.cancel)
-        async with performance.bus:
+        async with performance.open_buses():
             await performance.perform()
 
 
 async def left(performance: Performance) -> None:
-    """The clients are cancelled, and the bus is left at once."""
-    async with performance.bus:
+    """The clients are cancelled, and the buses are left at once."""
+    async with performance.open_buses():
         await performance.perform_until_cancelled()
 
 
 async def abandoned(performance: Performance) -> None:
-    """The clients are cancelled, the bus goes on to the end of its work and is asked once more."""
-    async with performance.bus:
+    """The clients are cancelled; the buses go on to the end and are asked once more."""
+    async with performance.open_buses():
         await performance.perform_until_cancelled()
         await performance.probe()
 
 
 async def interrupted(performance: Performance) -> None:
-    """Somebody presses Ctrl-C."""
+    """Someone presses Ctrl-C."""
     performance.at_its_step(partial(signal.raise_signal, signal.SIGINT))
-    async with performance.bus:
+    async with performance.open_buses():
         await performance.perform()

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 import trio
 
-from genesis_lab.components import CALL_CHAIN, RE_ENTRANT, pool
+from genesis_lab.components import (
+    CALL_CHAIN,
+    INTERLEAVED,
+    RE_ENTRANT,
+    SERIAL,
+    AdmissionByType,
+    pool,
+)
 from genesis_lab.errors import NotRegistered
 from genesis_lab.workloads.scripted import (
     Actor,
@@ -19,7 +26,9 @@ from genesis_lab.workloads.scripted import (
     Step,
     System,
     Wait,
+    Work,
 )
+from tests.properties.stage import Abroad, Detached, Host, Listen, On, Play
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +188,78 @@ CLEAN_UP = System(
 )
 """Handlers that take time, send and fail when they are cancelled."""
 
+GUESTS = System(
+    components=(
+        ScriptedComponent(
+            "a",
+            on_request={
+                "ask": (Host((Call("b", "ask", 0.5), Call("c", "ask", 0.5))),),
+                "again": (Wait(0.1),),
+            },
+            admission=INTERLEAVED,
+        ),
+        ScriptedComponent(
+            "b",
+            on_request={
+                "ask": (
+                    Abroad((Wait(0.05), Call("a", "again", 0.2))),
+                    Detached((Wait(0.1), Call("c", "ask", 0.3), Emit("news"))),
+                    Work(0.1),
+                )
+            },
+            admission=SERIAL.bounded(1),
+        ),
+        ScriptedComponent(
+            "c",
+            on_request={"ask": (Concurrent((Emit("news"),), (Listen("news", 0.2),)), Work(0.1))},
+            on_event={"news": (Abroad((Fail(),)), Wait(0.1))},
+            admission=AdmissionByType({"ask": pool(2)}),
+        ),
+    ),
+    subscriptions=(("c", "news"),),
+    clients=(
+        Client((Call("a", "ask", 0.4),)),
+        Client((Host((Call("b", "ask"), Call("a", "ask", raising=True))),)),
+        Client((Call("c", "ask"), Detached((Wait(0.1), Call("a", "again"))))),
+    ),
+)
+"""Tasks that outlive their request or lie in another one's nursery, and waits for events."""
+
+TWO_BUSES = (
+    System(
+        components=(
+            ScriptedComponent(
+                "a",
+                on_request={"ask": (Concurrent((On(1, Call("b", "ask", 0.3)),), (Wait(0.1),)),)},
+                on_event={"news": (On(1, Call("b", "again", 0.2)), Wait(0.1))},
+                admission=INTERLEAVED,
+            ),
+        ),
+        subscriptions=(("a", "news"),),
+        clients=(Client((Call("a", "ask", 0.25), Emit("news"))),),
+    ),
+    System(
+        components=(
+            ScriptedComponent(
+                "b",
+                on_request={
+                    "ask": (Wait(0.05), On(0, Emit("news")), On(0, Call("a", "ask", 0.5))),
+                    "again": (Wait(0.1),),
+                },
+            ),
+        ),
+        clients=(Client((Call("b", "ask", raising=True),)), HEARTBEAT),
+    ),
+)
+"""Components that ask each other across two buses."""
+
 SMALL_SYSTEMS = {
-    "ring": RING,
-    "branches": BRANCHES,
-    "news": NEWS,
-    "loop": LOOP,
-    "going": GOING,
-    "clean-up": CLEAN_UP,
+    "ring": Play((RING,)),
+    "branches": Play((BRANCHES,)),
+    "news": Play((NEWS,)),
+    "loop": Play((LOOP,)),
+    "going": Play((GOING,)),
+    "clean-up": Play((CLEAN_UP,)),
+    "guests": Play((GUESTS,)),
+    "two buses": Play(TWO_BUSES),
 }

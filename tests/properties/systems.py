@@ -44,6 +44,8 @@ class Choices:
 
     give_up: tuple[float | None, ...] = NEVER
     """The timeouts of its requests [s]."""
+    stop_listening: tuple[float | None, ...] = NEVER
+    """The timeouts of its waits for events [s]."""
     fail: bool = False
 
 

@@ -21,7 +21,9 @@ from tests.properties.performance import (
 )
 from tests.properties.rough_systems import rough_systems
 from tests.properties.small_systems import SMALL_SYSTEMS
+from tests.properties.stage import Play
 from tests.properties.systems import MOSTLY, Choices, systems
+from tests.properties.wide_systems import Wide, wide_systems
 
 EXAMPLES = 100  # on each bus
 
@@ -41,50 +43,60 @@ DISTURBANCES = [cancelled, left, abandoned, interrupted]
 on_every_bus = pytest.mark.parametrize("bus", BUSES)
 
 
+def alone(system: System) -> Wide:
+    """A system on one bus, without latency."""
+    return Wide(Play((system,)), (None,))
+
+
 SEEDS = st.integers(0, 3)
-anything = systems(Choices(give_up=MOSTLY, fail=True))
+MAY = Choices(give_up=MOSTLY, stop_listening=MOSTLY, fail=True)
+anything = st.one_of(systems(MAY).map(alone), wide_systems(MAY), wide_systems(MAY, buses=2))
 
 
 @on_every_bus
-@given(system=anything, seed=SEEDS, horizon=st.sampled_from([inf, inf, 0.101, 0.35]))
+@given(wide=anything, seed=SEEDS, horizon=st.sampled_from([inf, inf, 0.101, 0.35]))
 @settings(max_examples=EXAMPLES)
 def test_every_message_has_one_row_and_one_outcome(
-    bus: str, system: System, seed: int, horizon: float
+    bus: str, wide: Wide, seed: int, horizon: float
 ) -> None:
-    performance = Performance(BUSES[bus], system)
+    performance = Performance(wide.buses(BUSES[bus]), wide.play)
     performance.run(abandoned, seed=seed, horizon=horizon)
     performance.check()
 
 
 @on_every_bus
-@given(system=anything, seed=SEEDS, disturbance=st.sampled_from(DISTURBANCES), data=st.data())
+@given(wide=anything, seed=SEEDS, disturbance=st.sampled_from(DISTURBANCES), data=st.data())
 @settings(max_examples=EXAMPLES)
 def test_every_message_has_one_row_when_the_run_is_disturbed_at_some_step(
-    bus: str, system: System, seed: int, disturbance: Disturbance, data: st.DataObject
+    bus: str, wide: Wide, seed: int, disturbance: Disturbance, data: st.DataObject
 ) -> None:
-    check_disturbed(bus, system, seed, disturbance, data)
+    check_disturbed(bus, wide, seed, disturbance, data)
 
 
 @on_every_bus
 @given(
-    system=rough_systems(), seed=SEEDS, disturbance=st.sampled_from(DISTURBANCES), data=st.data()
+    wide=rough_systems().map(alone),
+    seed=SEEDS,
+    disturbance=st.sampled_from(DISTURBANCES),
+    data=st.data(),
 )
 @settings(max_examples=EXAMPLES)
 def test_every_message_has_one_row_when_components_leave_and_clean_up(
-    bus: str, system: System, seed: int, disturbance: Disturbance, data: st.DataObject
+    bus: str, wide: Wide, seed: int, disturbance: Disturbance, data: st.DataObject
 ) -> None:
-    check_disturbed(bus, system, seed, disturbance, data)
+    check_disturbed(bus, wide, seed, disturbance, data)
 
 
 def check_disturbed(
-    bus: str, system: System, seed: int, disturbance: Disturbance, data: st.DataObject
+    bus: str, wide: Wide, seed: int, disturbance: Disturbance, data: st.DataObject
 ) -> None:
-    """Check a system undisturbed, and again disturbed at one of the steps that it then had."""
-    undisturbed = Performance(BUSES[bus], system)
+    """Check a play undisturbed, and again disturbed at one of the steps that it then had."""
+    buses = wide.buses(BUSES[bus])
+    undisturbed = Performance(buses, wide.play)
     undisturbed.run(disturbance, seed=seed)
     undisturbed.check()
     step = data.draw(st.integers(0, undisturbed.steps - 1))
-    performance = Performance(BUSES[bus], system, step)
+    performance = Performance(buses, wide.play, step)
     performance.run(disturbance, seed=seed)
     assert performance.is_disturbed
     performance.check()
@@ -98,7 +110,8 @@ def test_every_message_has_one_row_at_whatever_step_the_run_is_disturbed(
 ) -> None:
     probes = 0
     for step in count():
-        performance = Performance(BUSES[bus], SMALL_SYSTEMS[system], step)
+        buses = [BUSES[bus]] * len(SMALL_SYSTEMS[system].systems)
+        performance = Performance(buses, SMALL_SYSTEMS[system], step)
         try:
             performance.run(disturbance)
             performance.check()
