@@ -2,6 +2,6 @@
 
 `measuring` takes the medians, `claims` says what is to be read from them, `table` and `machine`
 print it. One module per family of measurements, each with its `FAMILY`: `requests`, `deliveries`,
-`recording`, `queueing`, `detection`, `analysis`, `sweeping`, `dashboard`; `asyncio_design` is the
-original that they are compared with.
+`recording`, `queueing`, `detection`, `scaling`, `analysis`, `sweeping`, `dashboard`;
+`asyncio_design` is the original that they are compared with.
 """

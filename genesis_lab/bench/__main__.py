@@ -15,6 +15,7 @@ from genesis_lab.bench import (
     queueing,
     recording,
     requests,
+    scaling,
     sweeping,
 )
 from genesis_lab.bench.machine import machine_facts
@@ -27,6 +28,7 @@ FAMILIES: dict[str, Family] = {
     "recording": recording.FAMILY,
     "queueing": queueing.FAMILY,
     "detection": detection.FAMILY,
+    "scaling": scaling.FAMILY,
     "analysis": analysis.FAMILY,
     "sweeping": sweeping.FAMILY,
     "dashboard": dashboard.FAMILY,

@@ -10,18 +10,20 @@ from genesis_lab.bench.claims import AtMost, Claim, Costs
 from genesis_lab.bench.measuring import Family
 from genesis_lab.bench.requests import Answers
 from genesis_lab.bench.running import on_real_clock
-from genesis_lab.buses.inflight import NO_CAUSE, InFlight
-from genesis_lab.messages import BrokenBy, Deadlock
-from genesis_lab.waits import Node, Resource, WaitForGraph
+from genesis_lab.buses.directory import RequestRoute
+from genesis_lab.buses.inflight import InFlight, Request
+from genesis_lab.buses.mailbox import Mailbox
+from genesis_lab.messages import BrokenBy
+from genesis_lab.waits import Knot, Node, Resource, WaitForGraph
 
 
 class _NoGraph(WaitForGraph):
     """Finds nothing."""
 
-    def begin(self, node: Node, resource: Resource, now: float) -> Deadlock | None:
+    def begin(self, node: Node, resource: Resource) -> Knot | None:
         return None
 
-    def end(self, node: Node, now: float, how: BrokenBy) -> None:
+    def freed(self, node: Node, how: BrokenBy) -> None:
         pass
 
 
@@ -34,11 +36,43 @@ class Undetecting(gl.HybridCoordinator):
 
     def __init__(self, *, observer: gl.Observer | None = None) -> None:
         super().__init__(observer=observer)
+
+    def _open_bus(self) -> None:
+        super()._open_bus()
         self._ledger.waits = _NoGraph()
 
-    def _sender(self) -> tuple[InFlight | None, int]:
-        caller = self._serving.get()
-        return None, NO_CAUSE if caller is None else caller.id
+    def _sender(self) -> InFlight | None:
+        return None
+
+    def _open(
+        self,
+        route: RequestRoute,
+        mailbox: Mailbox,
+        chain: int | None,
+        cause: int,
+        timeout: float,
+        intended_at: float | None,
+        attempt: int,
+    ) -> Request:
+        sent_at = self._now()
+        id = self._ledger.next_id()
+        intended_at = sent_at if intended_at is None else intended_at
+        request = Request(
+            id,
+            None,
+            id,
+            self._ledger,
+            route,
+            sent_at,
+            cause,
+            mailbox,
+            attempt,
+            intended_at,
+            timeout,
+        )
+        request.path = route.path
+        self._ledger.open(request)
+        return request
 
 
 class _Asks(gl.Component):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf, isnan, nan
 
-from genesis_lab.components import SERIAL, Admission
+from genesis_lab.components import SERIAL, Admission, AdmissionByType
 from genesis_lab.workloads.scripted import System
 from tests.properties.plain_record import DeliveryRow, EventRow, PlainRecord, RequestRow
 
@@ -89,7 +89,7 @@ class History:
         self.record = record
         self.rules = rules
         self.admissions: dict[str, Admission] = {
-            part.id: SERIAL if rules.is_synchronous else part.admission
+            part.id: SERIAL if rules.is_synchronous else _plain(part.admission)
             for part in system.components
         }
         self.messages: dict[int, Row] = {
@@ -230,6 +230,11 @@ class History:
         yield from holders.values()
         if len(holders) < admission.capacity:
             yield set()
+
+
+def _plain(admission: Admission | AdmissionByType) -> Admission:
+    assert isinstance(admission, Admission), "per-type admissions are left to the wide systems"
+    return admission
 
 
 def nan_to_inf(time: float) -> float:

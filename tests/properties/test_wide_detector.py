@@ -95,7 +95,7 @@ class Run:
         self.known = [len(record.deadlocks) for record in self.records]
         for bus in self.buses:
             patient = partial(_without_timeout, bus._send)
-            bus._send = patient  # type: ignore[method-assign]  # there is no setting for that
+            bus._send = patient
             for message in bus._ledger.in_flight.values():
                 message.deadline = inf
                 for scope in (message.scope, message.returning):
@@ -124,7 +124,7 @@ class Run:
         """The members and victims of all deadlocks that stand, on whichever bus they are."""
         numbers = {bus._ledger: number for number, bus in enumerate(self.buses)}
         return {
-            (numbers[node.home], node.id)  # type: ignore[index]  # a bus's ledger is its home
+            (numbers[node.home], node.id)
             for knot in self.buses[0]._ledger.waits.standing
             for node in (*knot.members, *knot.victims)
         }
@@ -138,7 +138,7 @@ class Run:
 
     def _is_held_up(self, listening: Listening) -> bool:
         """Whether an event is on its way at a component that handles one at a time."""
-        record = self.records[self.buses.index(listening.bus)]  # type: ignore[arg-type]  # the same
+        record = self.records[self.buses.index(listening.bus)]
         [component] = [each for each in record.components if each.id == listening.component]
         return (
             component.capacity == 1
