@@ -30,7 +30,7 @@ BUSES: dict[str, Callable[..., gl.Bus]] = {
     "hybrid-block": partial(gl.HybridCoordinator, overflow="block", inbox_capacity=1),
     "hybrid-awaited": partial(gl.HybridCoordinator, delivery="awaited"),
 }
-EXAMPLES = 250  # of each kind, on each bus
+EXAMPLES = 150  # of each kind, on each bus
 
 Message = tuple[int, int]
 """The number of a bus, and an id on it."""
@@ -98,7 +98,8 @@ class Run:
             bus._send = patient
             for message in bus._ledger.in_flight.values():
                 message.deadline = inf
-                for scope in (message.scope, message.returning):
+                loan = message.loan
+                for scope in (message.scope, None if loan is None else loan.returning):
                     if scope is not None:
                         scope.deadline = inf
 
