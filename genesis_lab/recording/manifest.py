@@ -46,7 +46,8 @@ class CutShort:
     def __str__(self) -> str:
         return (
             f"batches of rows that are missing: {self.batches:,}; "
-            f"unreadable bytes: {self.bytes:,}; deliveries left out without their events: {self.deliveries:,}"
+            f"unreadable bytes: {self.bytes:,}; "
+            f"deliveries left out without their events: {self.deliveries:,}"
         )
 
 

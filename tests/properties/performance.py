@@ -122,8 +122,7 @@ class Performance:
         with trio.move_on_after(PATIENCE) as patience:
             for bus in self._buses:
                 await bus.settle()
-                ledger = bus._ledger  # services may go on for callers that have given up
-                await ledger.until(lambda ledger=ledger: not ledger.in_flight)
+                await idle(bus)
         if not patience.cancelled_caught:
             for bus, tally in zip(self._buses, self._tallies, strict=True):
                 for component_id in bus.components():
@@ -164,3 +163,9 @@ async def interrupted(performance: Performance) -> None:
     performance.at_its_step(partial(signal.raise_signal, signal.SIGINT))
     async with performance.open_buses():
         await performance.perform()
+
+
+async def idle(bus: gl.Bus) -> None:
+    """Wait until nothing is in flight: services may go on for callers that have given up."""
+    ledger = bus._ledger
+    await ledger.until(lambda: not ledger.in_flight)

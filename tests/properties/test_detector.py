@@ -25,7 +25,7 @@ BUSES: dict[str, tuple[Callable[..., gl.Bus], Architecture]] = {
         Architecture(is_awaited=True),
     ),
 }
-EXAMPLES = 700  # of each kind, on each bus
+EXAMPLES = 2_000  # of each kind, on each bus
 
 
 @dataclass
