@@ -214,7 +214,7 @@ def test_components_that_make_each_other_emit_are_a_loop(after: float, rate: flo
             bus.subscribe("ann", "ping")
             bus.subscribe("bob", "pong")
             await bus.emit_event("ping", 100, "me")
-            await bus.drain()
+            await bus.settle()
 
     gl.run(main)
     [loop] = rows(recorded.trace().loops)
