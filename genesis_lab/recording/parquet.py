@@ -121,7 +121,7 @@ def _frame(path: Path, table: Table, content: bytes, schema: int) -> pd.DataFram
         rows = pq.read_table(pa.BufferReader(content))
         rows.validate(full=True)
         return frame_of_arrow(table, [rows], schema=schema)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DamagedTrace(str(path), str(error)) from error
 
 

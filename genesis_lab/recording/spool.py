@@ -145,7 +145,7 @@ def read_spool(folder: Path) -> tuple[Manifest, dict[Table, pd.DataFrame]]:
         frames = {
             table: frame_of_arrow(table, parts[table], schema=manifest.schema) for table in TABLES
         }
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DamagedTrace(str(folder), str(error)) from error
     orphans = ~frames[DELIVERIES]["event"].isin(frames[EVENTS]["id"])
     if orphans.any():
