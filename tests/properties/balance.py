@@ -117,15 +117,18 @@ class Tally:
         self.answered[key] += self._counts and reply is not None
         return reply
 
-    def check(self, record: PlainRecord, *, was_cut: bool) -> None:
-        """The senders' count agrees with the record, route by route."""
+    def check(self, record: PlainRecord, *, may_miss: bool) -> None:
+        """The senders' count agrees with the record, route by route.
+
+        They may miss a reply: between the answer and its own component's turn for it, a sender may
+        be cut, or its time may be over.
+        """
         requests = Counter(key_of(record, row) for row in record.requests)
         answered = Counter(
             key_of(record, row) for row in record.requests if row.outcome is Outcome.ANSWERED
         )
         assert requests == self.sent
-        # A sender may be cut between the answer and its own component's turn for it.
-        assert answered == self.answered or (was_cut and answered >= self.answered)
+        assert answered == self.answered or (may_miss and answered >= self.answered)
         # An emitter that is cancelled while it waits has emitted, but is not told.
         assert self.emitted <= Counter(key_of(record, row) for row in record.events)
 
@@ -174,7 +177,7 @@ def check_outcomes(record: PlainRecord) -> None:
 def check_times(row: RequestRow | DeliveryRow) -> None:
     check_order(row.intended_at, row.sent_at, row.arrived_at, row.started_at, row.served_at)
     check_order(row.sent_at, row.finished_at)
-    service = row.served_at - row.started_at  # it may outlive its caller
+    service = row.served_at - row.started_at  # which may outlive the sender's wait
     assert row.blocked >= 0, row
     assert isnan(service) or row.blocked <= service + ROUNDING, row
     assert row.blocked == 0 or not isnan(row.started_at), row

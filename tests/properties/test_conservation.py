@@ -25,7 +25,7 @@ from tests.properties.stage import Play
 from tests.properties.systems import MOSTLY, Choices, systems
 from tests.properties.wide_systems import Wide, wide_systems
 
-EXAMPLES = 70  # on each bus
+EXAMPLES = 100  # on each bus
 
 hybrid = partial(gl.HybridCoordinator, grace=0.15)  # on leaving, less than most handlers take
 cramped = partial(hybrid, inbox_capacity=1)

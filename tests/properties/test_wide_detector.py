@@ -17,7 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import genesis_lab as gl
+from genesis_lab.buses.inflight import Request, returning
 from genesis_lab.messages import ELSEWHERE, Deadlock
+from tests.properties.balance import ROUNDING
 from tests.properties.plain_record import PlainRecord
 from tests.properties.stage import Listening, stage_of_run
 from tests.properties.systems import MOSTLY, Choices
@@ -86,8 +88,11 @@ class Run:
 
     def _gives_up(self) -> bool:
         """Whether a message is about to give up at this instant."""
+        soon = self.buses[0].now() + ROUNDING
         messages = [m for bus in self.buses for m in bus._ledger.in_flight.values()]
-        return any(m.scope is not None and m.scope.cancel_called for m in messages)
+        return any(
+            m.deadline <= soon or (m.scope is not None and m.scope.cancel_called) for m in messages
+        )
 
     def _be_patient(self) -> None:
         """From now on no request gives up."""
@@ -97,9 +102,9 @@ class Run:
             patient = partial(_without_timeout, bus._send)
             bus._send = patient
             for message in bus._ledger.in_flight.values():
-                message.deadline = inf
-                loan = message.loan
-                for scope in (message.scope, None if loan is None else loan.returning):
+                if isinstance(message, Request):
+                    message.deadline = inf
+                for scope in (message.scope, returning.get(message)):
                     if scope is not None:
                         scope.deadline = inf
 
