@@ -46,6 +46,8 @@ from genesis_lab.workloads.arrivals import Ask, OpenLoop, Poisson, Publisher
 from genesis_lab.workloads.durations import Constant, Duration, Exponential, LogNormal
 from genesis_lab.workloads.services import Service
 
+pytestmark = pytest.mark.slow
+
 Floats = npt.NDArray[np.float64]
 
 LEVEL = 0.05 / 21

@@ -14,6 +14,8 @@ from genesis_lab.bench.measuring import measure
 from genesis_lab.bench.table import Reading
 from tests.parts import Part, ask, asks
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_contender_of_a_family_costs_something(name: str) -> None:

@@ -14,6 +14,8 @@ from tests.browser.pages import OpenNotebook
 from tests.browser.server import Server, jupyterlab
 from tests.laboratory.parts import wait_until
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[..., OpenNotebook]
 """Open a notebook that is there, by its name; or one of these cells, made under that name."""
 

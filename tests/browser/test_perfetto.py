@@ -16,6 +16,8 @@ from tests.recording import trace_event_format
 from tests.recording.reports import open_routes, report_request
 from tests.recording.traces import random_traces
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = count()
 
 

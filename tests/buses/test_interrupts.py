@@ -159,6 +159,7 @@ def what_is_wrong_with(facts: Facts) -> str:
     return ""
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(
     "architecture", ["synchronous", "hybrid", "as-written", "dedicated-queues"]

@@ -10,6 +10,8 @@ import genesis_lab as gl
 from genesis_lab.experiments.sweeps import InThisProcess, Trial, TrialFailed, sweep
 from genesis_lab.experiments.trials import Condition
 
+pytestmark = pytest.mark.slow
+
 # Workers find it by this name, whatever `tests` is elsewhere on their path.
 HERE = str(Path(__file__).parent)
 sys.path.append(HERE)

@@ -34,6 +34,8 @@ from genesis_lab.experiments.sweeps import (
 from genesis_lab.experiments.trials import Condition, TrialResult, run_trial
 from tests.interrupts import interrupt_at, interruptible, lines_of
 
+pytestmark = pytest.mark.slow
+
 OURS = Path(genesis_lab.experiments.__file__).parent
 
 # Workers find it by this name, whatever `tests` is elsewhere on their path.

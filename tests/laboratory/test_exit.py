@@ -7,6 +7,8 @@ import pytest
 
 from tests.laboratory.parts import DEADLINE
 
+pytestmark = pytest.mark.slow
+
 OPENING = """
 import os, sys, threading, time
 import trio

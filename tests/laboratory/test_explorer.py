@@ -25,6 +25,8 @@ from genesis_lab.laboratory.exploring import (
 from genesis_lab.laboratory.page import as_duration
 from genesis_lab.plots import timeline_segments
 
+pytestmark = pytest.mark.slow
+
 SUFFIXES = {".svg", ".pdf", ".png", ".csv", ".json"}
 FIGURES = ["timeline", "latency", "outcomes"]
 

@@ -14,6 +14,8 @@ from nbformat import NotebookNode, v4
 from notebooks import build
 from tests.pythons import ROOT, VERSIONS, CannotMake, environment, find, running
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = ROOT / "notebooks"
 SOURCES = sorted((NOTEBOOKS / "source").glob("*.md"))
 EXECUTED = sorted(NOTEBOOKS.glob("*.ipynb"))

@@ -14,6 +14,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from nbformat import NotebookNode, v4, write
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 GUARD = ROOT / "notebooks" / "conftest.py"
 

@@ -25,6 +25,8 @@ from tests.properties.stage import Play
 from tests.properties.systems import MOSTLY, Choices, systems
 from tests.properties.wide_systems import Wide, wide_systems
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 100  # on each bus
 
 hybrid = partial(gl.HybridCoordinator, grace=0.15)  # on leaving, less than most handlers take

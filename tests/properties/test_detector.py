@@ -16,6 +16,8 @@ from tests.properties.brute_force import Architecture, History
 from tests.properties.plain_record import PlainRecord
 from tests.properties.systems import MOSTLY, Choices, systems
 
+pytestmark = pytest.mark.slow
+
 BUSES: dict[str, tuple[Callable[..., gl.Bus], Architecture]] = {
     "synchronous": (gl.SynchronousBus, Architecture(True, one_chain_at_a_time=True)),
     "synchronous-component": (partial(gl.SynchronousBus, scope="component"), Architecture(True)),

@@ -20,6 +20,8 @@ from tests.properties.one_digest import digests, trace_of
 from tests.properties.plain_record import PlainRecord
 from tests.pythons import ROOT, VERSIONS, CannotMake, environment, find, running
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).with_name("one_digest.py")
 SEED = 7
 

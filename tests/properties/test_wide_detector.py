@@ -32,6 +32,8 @@ BUSES: dict[str, Callable[..., gl.Bus]] = {
     "hybrid-block": partial(gl.HybridCoordinator, overflow="block", inbox_capacity=1),
     "hybrid-awaited": partial(gl.HybridCoordinator, delivery="awaited"),
 }
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 150  # of each kind, on each bus
 
 Message = tuple[int, int]

@@ -265,6 +265,7 @@ def test_report_without_a_deadlock_says_how_many_messages_are_pending() -> None:
     assert ">3 messages are pending.</td>" in html
 
 
+@pytest.mark.slow
 @given(random_traces())
 @settings(max_examples=100)
 def test_every_member_waits_for_a_member_since_the_deadlock_formed_or_before(

@@ -131,6 +131,7 @@ DEADLOCKS = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(
     routes=st.lists(st.tuples(NAMES, NAMES, NAMES), min_size=3, max_size=3),
     requests=st.dictionaries(IDS, REQUESTS),

@@ -26,6 +26,8 @@ from genesis_lab.reports.comparison import compare, report, scoreboard_of
 from genesis_lab.reports.folder import NoResults
 from genesis_lab.reports.report import Report
 
+pytestmark = pytest.mark.slow
+
 EXPERIMENT = "circular"
 EACH = " or ".join(map(repr, EXPERIMENTS))
 COMMAND = Path(sys.executable).with_name("genesis-lab")

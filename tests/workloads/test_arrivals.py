@@ -293,6 +293,7 @@ def test_impossible_traffic_is_refused(make: Callable[[], object], message: str)
 # ------------------------------------------------------------------------------ several at once
 
 
+@pytest.mark.slow
 def test_two_open_loops_of_the_same_requests_load_a_queue_as_one_of_both_their_rates() -> None:
     loop = OpenLoop(WORK, Poisson(rate=40.0, until=100.0))
     service = Exponential(0.01)
