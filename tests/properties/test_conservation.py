@@ -40,6 +40,9 @@ BUSES: dict[str, Callable[..., gl.Bus]] = {
     "hybrid-block": partial(cramped, overflow="block"),
     "hybrid-block-raise": partial(cramped, overflow="block", on_deadlock="raise"),
 }
+ENDLESS = {("dedicated-queues", "two buses"): 2.0}
+"""Where calls go round in a circle and each is served although its caller has given up, they go on
+for good: such runs are cut at this horizon [s]."""
 DISTURBANCES = [cancelled, left, abandoned, interrupted]
 
 on_every_bus = pytest.mark.parametrize("bus", BUSES)
@@ -110,12 +113,14 @@ def check_disturbed(
 def test_every_message_has_one_row_at_whatever_step_the_run_is_disturbed(
     disturbance: Disturbance, bus: str, system: str
 ) -> None:
+    if (bus, system) in ENDLESS and disturbance is abandoned:
+        pytest.skip("what this disturbance leaves behind is looked at after the end of the run")
     probes = 0
     for step in count():
         buses = [BUSES[bus]] * len(SMALL_SYSTEMS[system].systems)
         performance = Performance(buses, SMALL_SYSTEMS[system], step)
         try:
-            performance.run(disturbance)
+            performance.run(disturbance, horizon=ENDLESS.get((bus, system), inf))
             performance.check()
         except BaseException as error:
             error.add_note(f"disturbed at step {step}")
