@@ -215,7 +215,7 @@ def test_same_command_gives_the_same_files(say: Any, ticks: Path, tmp_path: Path
     for folder in ("first", "second", "second"):  # what is there already is replaced
         run_into(tmp_path / folder, ticks, say)
     files = [path for path in (tmp_path / "first").rglob("*") if path.is_file()]
-    assert len(files) == 2 + 3 * (5 + 5)
+    assert len(files) == 2 + 3 * (5 + 6)
     for file in files:
         again = tmp_path / "second" / file.relative_to(tmp_path / "first")
         assert filecmp.cmp(file, again, shallow=False), file.name

@@ -245,7 +245,7 @@ def test_caller_gets_the_error_of_the_failure_at_once_when_the_budget_is_spent()
         (2, 4.0),
         (1, 4.0),
     ]
-    assert [str(error) for error in errors] == ["'b' failed on 'ask': ValueError: "] * 3
+    assert [str(error) for error in errors] == ["'b' failed on 'ask': ValueError"] * 3
     assert all(isinstance(error.__cause__, ValueError) for error in errors)
 
 

@@ -28,7 +28,7 @@ from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.buses.policies import Policy
 from genesis_lab.buses.requests import Requests
 from genesis_lab.buses.statistics import BusStatistics, statistics_of
-from genesis_lab.buses.unprotected import look_for_decimals
+from genesis_lab.buses.unprotected import variable_of_decimals
 from genesis_lab.components import SERIAL, Admission, AdmissionByType, Component, check_admission
 from genesis_lab.errors import (
     AlreadyRegistered,
@@ -102,12 +102,7 @@ class Bus(Requests, Events):
     @property
     def configuration(self) -> Mapping[str, Any]:
         """The settings, as the record shows them."""
-        # As text where they are no numbers: a record is saved as JSON.
-        common = {
-            name: value if isinstance(value, int | float) else repr(value)
-            for name, value in self._common.items()
-            if value is not None
-        }
+        common = {name: _shown(value) for name, value in self._common.items() if value is not None}
         return {**self._settings(), **common}
 
     @abstractmethod
@@ -189,7 +184,7 @@ class Bus(Requests, Events):
         self._epoch = trio.current_time()
         # In virtual time a bus mostly opens at zero: its clock is then read without a call between.
         self._now = self._ledger.now = read if opened == 0 else lambda: read() - opened
-        look_for_decimals()
+        self._ledger.decimals = variable_of_decimals()
         self._ledger.waits = graph_of_run()
         self._forget_clock: Callable[[], object] = lambda: None
         seed, name = None, "real"
@@ -365,6 +360,15 @@ class Bus(Requests, Events):
     def _new_mailbox(self, component: Component, admission: Admission | AdmissionByType) -> Mailbox:
         """What a new component has on this bus."""
         return Mailbox(component, admission, inbox_limit=inf, joined_at=self._now())
+
+
+def _shown(setting: object) -> Any:
+    """A setting as a record can hold it, which is saved as JSON."""
+    if isinstance(setting, int | float):
+        return setting
+    if type(setting) is dict:
+        return {" -> ".join(pair): _shown(value) for pair, value in setting.items()}
+    return repr(setting)
 
 
 def _check_component(component: object) -> None:

@@ -180,7 +180,7 @@ class Dispatcher:
         delivery.started_at = self._ledger.now()
         delivery.task = delivery.outer = None
         serving.set(delivery)
-        context = context_of_its_own()
+        context = context_of_its_own(self._ledger.decimals)
         try:
             if mailbox.handles_plainly:
                 context.run(call_plain, handler, route.type, data, route.source)

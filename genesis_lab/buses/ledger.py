@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
+from contextvars import ContextVar
 from functools import partial
 from itertools import count
 from math import nan
@@ -64,6 +65,8 @@ class Ledger:
 
     waits: WaitForGraph
     """The graph of the run that the bus was opened in."""
+    decimals: ContextVar[Any] | None
+    """A variable whose value each event handler has a copy of."""
 
     def __init__(
         self, observer: Observer | None, now: Callable[[], float], *, refuses_deadlocks: bool

@@ -83,7 +83,7 @@ async def serve(  # noqa: PLR0912, PLR0915  # each coroutine more costs on the h
                 before = serving.set(message)
                 try:
                     if message.is_delivery:
-                        await _handle(handler, is_plain, message, data)
+                        await _handle(ledger, handler, is_plain, message, data)
                     elif is_plain:
                         result = call_plain(handler, route.type, data, route.source)
                     else:
@@ -117,11 +117,11 @@ async def serve(  # noqa: PLR0912, PLR0915  # each coroutine more costs on the h
 
 
 async def _handle(
-    handler: Handler, is_plain: bool, delivery: Request | Delivery, data: Any
+    ledger: Ledger, handler: Handler, is_plain: bool, delivery: Request | Delivery, data: Any
 ) -> None:
     """Handle an event, in a context of its own: this task is its emitter's."""
     route = delivery.route
-    context = contexts[delivery] = context_of_its_own()
+    context = contexts[delivery] = context_of_its_own(ledger.decimals)
     try:
         if is_plain:
             context.run(call_plain, handler, route.type, data, route.source)

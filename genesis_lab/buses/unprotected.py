@@ -21,27 +21,30 @@ from trio.lowlevel import disable_ki_protection
 
 from genesis_lab.errors import PlainButAsync
 
-_decimals: ContextVar[Any] | None = None
-"""Where the `decimal` module keeps its context; it has no public name."""
-
 Handler = Callable[[str, Any, str], Any]
 
 
-def look_for_decimals() -> None:
-    """Find the variable of the `decimal` module, if that is loaded: done when a bus opens."""
-    global _decimals  # noqa: PLW0603  # a fact of the interpreter, found once
+def variable_of_decimals() -> ContextVar[Any] | None:
+    """Where the `decimal` module keeps its context, if that is loaded; it has no public name."""
     decimal = sys.modules.get("decimal")
-    if _decimals is None and decimal is not None:
-        empty = Context()
-        empty.run(decimal.getcontext)
-        _decimals = next(iter(empty), None)
+    if decimal is None:
+        return None
+    empty = Context()
+    empty.run(decimal.getcontext)
+    return next(iter(empty), None)
 
 
-def context_of_its_own() -> Context:
-    """A copy of this context, for a handler that may change it."""
+def context_of_its_own(decimals: ContextVar[Any] | None) -> Context:
+    """A copy of this context, for a handler that may change it.
+
+    Parameters
+    ----------
+    decimals
+        What `variable_of_decimals` said when the bus was opened.
+    """
     context = copy_context()
-    if _decimals is not None and _decimals in context:
-        context.run(_decimals.set, context[_decimals].copy())
+    if decimals is not None and decimals in context:
+        context.run(decimals.set, context[decimals].copy())
     return context
 
 
