@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from functools import partial
 from itertools import count
 from math import nan
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import trio
 
