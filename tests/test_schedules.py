@@ -1,8 +1,12 @@
 import json
+import os
 import pickle
 import re
+import subprocess
+import sys
 import threading
 from itertools import permutations
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -11,6 +15,7 @@ import trio
 import genesis_lab as gl
 from genesis_lab.errors import InvalidSetting, ScheduleDiverged
 
+ROOT = Path(__file__).parents[1]
 LANES: list[Literal["tasks", "deliveries"]] = ["tasks", "deliveries"]
 Order = list[tuple[str, int]]
 
@@ -305,3 +310,55 @@ def test_schedules_show_what_they_are() -> None:
         "Fifo()",
         "<Replay of 2 choices>",
     ]
+
+
+SHUFFLED = """
+import json, sys
+import genesis_lab as gl
+from tests.test_schedules import digest_of_a_busy_run
+
+print(digest_of_a_busy_run(gl.Replay(json.loads(sys.stdin.read()))))
+"""
+
+
+def digest_of_a_busy_run(schedule: gl.Schedule) -> str:
+    """Many clients, subscribers and ties at one instant: the order decides who is served first."""
+    recorder = gl.Recorder()
+
+    class Busy(gl.Component):
+        async def process_request(self, request_type: str, data: Any, source: str) -> Any:
+            await gl.sleep(0.5)
+            await self.bus.emit_event("done", data, self.id)
+            return data
+
+        async def on_event(self, event_type: str, data: Any, source: str) -> None:
+            if self.id != "a":
+                await self.bus.request("a", "ask", None, self.id)
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(observer=recorder) as bus:
+            for id in "abcde":
+                bus.register(Busy(id))
+                bus.subscribe(id, "done")
+            async with trio.open_nursery() as nursery:
+                for number in range(20):
+                    nursery.start_soon(bus.request, "abcde"[number % 5], "ask", number, "client")
+
+    gl.run(main, schedule=schedule, horizon=20.0)
+    return recorder.trace().digest()
+
+
+def test_recorded_choices_repeat_a_run_in_another_process() -> None:
+    recorded = gl.Recorded(gl.Seeded(11))
+    digest = digest_of_a_busy_run(recorded)
+    assert digest != digest_of_a_busy_run(gl.Seeded(12))
+    again = subprocess.run(
+        [sys.executable, "-c", SHUFFLED],
+        input=json.dumps(recorded.choices),
+        env=os.environ | {"PYTHONHASHSEED": "3", "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert again.strip() == digest

@@ -12,7 +12,7 @@ from itertools import product
 from typing import Protocol
 
 from genesis_lab.buses import ARCHITECTURES, Bus
-from genesis_lab.components import CALL_CHAIN, RE_ENTRANT, SERIAL, Admission, pool
+from genesis_lab.components import CALL_CHAIN, INTERLEAVED, RE_ENTRANT, SERIAL, Admission, pool
 from genesis_lab.errors import InvalidSetting
 from genesis_lab.recording import Recorder, Trace
 from genesis_lab.virtual_time import RunResult, run
@@ -83,14 +83,15 @@ def _effective(condition: Condition) -> Condition:
 
 
 def admission_named(name: str) -> Admission:
-    """The admission called `serial`, `call_chain`, `re_entrant` or, for example, `pool(2)`.
+    """The admission called `serial`, `call_chain`, `interleaved`, `re_entrant` or, say, `pool(2)`.
 
     Raises
     ------
     InvalidSetting
         There is none of that name.
     """
-    named = {admission.name.lower(): admission for admission in (SERIAL, CALL_CHAIN, RE_ENTRANT)}
+    known = (SERIAL, CALL_CHAIN, INTERLEAVED, RE_ENTRANT)
+    named = {admission.name.lower(): admission for admission in known}
     if name in named:
         return named[name]
     workers = name.removeprefix(_POOL).removesuffix(")")

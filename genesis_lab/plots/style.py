@@ -55,7 +55,7 @@ class Look:
     linestyle: str | tuple[int, tuple[float, ...]]
     marker: str
     hatch: str
-    fill: Literal["full", "none", "left", "bottom"] = "full"
+    fill: Literal["full", "none", "left", "right", "bottom"] = "full"
     """Which part of the marker is filled: it says the admission."""
 
 
@@ -83,10 +83,11 @@ _SPARE_LOOKS = (
 )
 """How further architectures look, in turn."""
 
-ADMISSION_FILLS: dict[str, Literal["full", "none", "left", "bottom"]] = {
+ADMISSION_FILLS: dict[str, Literal["full", "none", "left", "right", "bottom"]] = {
     "serial": "full",
     "call_chain": "none",
     "re_entrant": "left",
+    "interleaved": "right",
     "pool": "bottom",
 }
 _LEGEND_BELOW = 4.0
@@ -136,7 +137,7 @@ def series_look(architecture: str, admission: str = "serial") -> Look:
     architecture
         As of `architecture_looks`, for a figure that shows one architecture.
     admission
-        "serial", "call_chain", "re_entrant" or "pool(n)"; pools look alike, whatever their size.
+        "serial", "call_chain", "interleaved", "re_entrant" or "pool(n)"; all pools look alike.
 
     Raises
     ------

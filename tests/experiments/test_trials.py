@@ -123,10 +123,11 @@ def test_unknown_architecture_is_refused() -> None:
 
 
 def test_admissions_have_names() -> None:
-    names = ["serial", "call_chain", "re_entrant", "pool(3)"]
+    names = ["serial", "call_chain", "interleaved", "re_entrant", "pool(3)"]
     assert [admission_named(name) for name in names] == [
         gl.SERIAL,
         gl.CALL_CHAIN,
+        gl.INTERLEAVED,
         gl.RE_ENTRANT,
         gl.pool(3),
     ]
