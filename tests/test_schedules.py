@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from itertools import permutations
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -15,7 +14,6 @@ import trio
 import genesis_lab as gl
 from genesis_lab.errors import InvalidSetting, ScheduleDiverged
 
-ROOT = Path(__file__).parents[1]
 LANES: list[Literal["tasks", "deliveries"]] = ["tasks", "deliveries"]
 Order = list[tuple[str, int]]
 
@@ -313,11 +311,11 @@ def test_schedules_show_what_they_are() -> None:
 
 
 SHUFFLED = """
-import json, sys
+import json, runpy, sys
 import genesis_lab as gl
-from tests.test_schedules import digest_of_a_busy_run
 
-print(digest_of_a_busy_run(gl.Replay(json.loads(sys.stdin.read()))))
+here = runpy.run_path(sys.argv[1])
+print(here["digest_of_a_busy_run"](gl.Replay(json.loads(sys.stdin.read()))))
 """
 
 
@@ -353,10 +351,9 @@ def test_recorded_choices_repeat_a_run_in_another_process() -> None:
     digest = digest_of_a_busy_run(recorded)
     assert digest != digest_of_a_busy_run(gl.Seeded(12))
     again = subprocess.run(
-        [sys.executable, "-c", SHUFFLED],
+        [sys.executable, "-c", SHUFFLED, __file__],
         input=json.dumps(recorded.choices),
-        env=os.environ | {"PYTHONHASHSEED": "3", "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
+        env=os.environ | {"PYTHONHASHSEED": "3"},
         capture_output=True,
         text=True,
         check=True,
