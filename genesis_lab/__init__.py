@@ -2,12 +2,15 @@
 
 The layers, from the bottom up; each imports only from those before it:
 
-- `errors`, `messages`, `components`, `observers`: the words of the lab, as values and Protocols.
+- `ipython`: the set-up of IPython, where the lab is imported in it.
+- `files`: files that are written in one step, and files that one at a time holds.
+- `errors`: the base class of all errors, and those that several layers raise.
 - `extras`: the libraries that only a part needs, and what installs them.
-- `interrupts`: how they are heard where an event loop stands still.
-- `schedules`: who runs next, where several are ready.
-- `scopes`: a cancel scope with a deadline, at a fraction of the cost of trio's.
+- `messages`, `components`, `observers`: the words of the lab, as values and Protocols.
+- `interrupts`: Ctrl-C while an event loop is blocked, as in a notebook's cell.
+- `schedules`: which of several ready tasks and deliveries goes first: seeded, or replayed.
 - `virtual_time`: the clock that jumps, `sleep`, and `run`.
+- `scopes`: a cancel scope with a deadline, at a fraction of the cost of trio's.
 - `streams`: random draws, one independent stream per purpose, all from the run's seed.
 - `waits`: the wait-for graph, which finds each deadlock at the instant it forms.
 - `buses`: what carries requests and events; one file per architecture.
