@@ -166,13 +166,13 @@ FAMILY = Family(
         Claim(
             work="M/M/1 in virtual time, MockClock unrecorded / recorded",
             measured=ratio("MockClock", "recorded M/M/1"),
-            bar=AtLeast(3),
+            bar=AtLeast(3.5),
             steps=_STEPS,
         ),
         Claim(
             work="M/M/1 in virtual time, recorded / SimPy unrecorded",
             measured=ratio("recorded M/M/1", "simpy"),
-            bar=AtMost(4),
+            bar=AtMost(3.3),
             steps=_STEPS,
         ),
     ),

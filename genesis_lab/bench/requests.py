@@ -142,7 +142,7 @@ FAMILY = Family(
         Claim(
             work="recorded request, async def / bare move_on_after",
             measured=ratio("recorded request, async def", "bare"),
-            bar=AtMost(1.20),
+            bar=AtMost(0.85),
             steps=(
                 ("handler", "handler"),
                 ("trio's scope", "bare"),
@@ -153,7 +153,7 @@ FAMILY = Family(
         Claim(
             work="recorded request, suspends once / bare move_on_after",
             measured=ratio("recorded request, suspends", "bare, suspends"),
-            bar=AtMost(1.15),
+            bar=AtMost(0.95),
             steps=(
                 ("handler and trio's scheduler", "handler that suspends"),
                 ("trio's scope", "bare, suspends"),
@@ -164,7 +164,7 @@ FAMILY = Family(
         Claim(
             work="recorded request, plain def / bare move_on_after",
             measured=ratio("recorded request, plain def", "bare"),
-            bar=AtMost(0.12),
+            bar=AtMost(0.17),
             steps=(
                 ("handler and the bus", "unrecorded request, plain def"),
                 ("the record", "recorded request, plain def"),
@@ -173,7 +173,7 @@ FAMILY = Family(
         Claim(
             work="request, asyncio design unrecorded / recorded, plain def",
             measured=ratio("asyncio", "recorded request, plain def"),
-            bar=AtLeast(3),
+            bar=AtLeast(2.5),
             note=_THEN if sys.version_info < (3, 12) else "",
         ),
         Claim(
