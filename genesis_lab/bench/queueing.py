@@ -16,6 +16,7 @@ import genesis_lab as gl
 from genesis_lab.bench.claims import AtLeast, AtMost, Claim, ratio
 from genesis_lab.bench.measuring import Family
 from genesis_lab.extras import require_extra
+from genesis_lab.scopes import DeadlineScope
 from genesis_lab.workloads.arrivals import Ask, OpenLoop, Poisson
 from genesis_lab.workloads.durations import Exponential
 from genesis_lab.workloads.services import Service
@@ -84,8 +85,8 @@ async def sleeping() -> None:
 
 
 async def under_deadline() -> None:
-    """Serve for the mean time under trio's deadline, without a queue."""
-    with trio.move_on_after(TIMEOUT):
+    """Serve for the mean time under the lab's deadline, without a queue."""
+    with DeadlineScope(trio.current_time() + TIMEOUT):
         await gl.sleep(MEAN_SERVICE)
 
 
@@ -144,7 +145,7 @@ def _draws(size: int) -> tuple[Iterator[float], Iterator[float]]:
 _STEPS = (
     ("arrivals", "arrivals"),
     ("the service's sleep", "sleeping"),
-    ("trio's scope", "under deadline"),
+    ("the scope", "under deadline"),
     ("the bus", "unrecorded request, no queue"),
     ("the queue", "unrecorded M/M/1"),
     ("the record", "recorded M/M/1"),

@@ -15,6 +15,7 @@ from genesis_lab.bench.claims import AtLeast, AtMost, Claim, ratio
 from genesis_lab.bench.measuring import Family
 from genesis_lab.bench.running import on_real_clock
 from genesis_lab.extras import require_extra
+from genesis_lab.scopes import DeadlineScope
 
 
 class Answers(gl.Component):
@@ -76,6 +77,19 @@ def bare(handle: Callable[[], Awaitable[None]], size: int) -> float:
     return on_real_clock(main)
 
 
+def scoped(handle: Callable[[], Awaitable[None]], size: int) -> float:
+    """The handler under the lab's own deadline, and nothing else."""
+
+    async def main() -> float:
+        began = process_time()
+        for _ in range(size):
+            with DeadlineScope(trio.current_time() + 5):
+                await handle()
+        return (process_time() - began) / size
+
+    return on_real_clock(main)
+
+
 def request(component: type[gl.Component], size: int, *, recorded: bool) -> float:
     """A request through the hybrid."""
 
@@ -126,10 +140,12 @@ FAMILY = Family(
     contenders={
         "handler": partial(alone, answer),
         "bare": partial(bare, answer),
+        "scoped": partial(scoped, answer),
         "unrecorded request, async def": partial(request, Answers, recorded=False),
         "recorded request, async def": partial(request, Answers, recorded=True),
         "handler that suspends": partial(alone, suspend),
         "bare, suspends": partial(bare, suspend),
+        "scoped, suspends": partial(scoped, suspend),
         "unrecorded request, suspends": partial(request, Suspends, recorded=False),
         "recorded request, suspends": partial(request, Suspends, recorded=True),
         "unrecorded request, plain def": partial(request, Plain, recorded=False),
@@ -145,7 +161,7 @@ FAMILY = Family(
             bar=AtMost(0.85),
             steps=(
                 ("handler", "handler"),
-                ("trio's scope", "bare"),
+                ("the scope", "scoped"),
                 ("the bus", "unrecorded request, async def"),
                 ("the record", "recorded request, async def"),
             ),
@@ -156,7 +172,7 @@ FAMILY = Family(
             bar=AtMost(0.95),
             steps=(
                 ("handler and trio's scheduler", "handler that suspends"),
-                ("trio's scope", "bare, suspends"),
+                ("the scope", "scoped, suspends"),
                 ("the bus", "unrecorded request, suspends"),
                 ("the record", "recorded request, suspends"),
             ),
