@@ -260,7 +260,7 @@ def test_interrupted_run_without_a_folder_says_only_that(
         ),
         (
             ["--admission", "open"],
-            "admission='open': expected serial, call_chain, re_entrant or pool(n)",
+            "admission='open': expected serial, call_chain, interleaved, re_entrant or pool(n)",
         ),
         (["--ticks", "nowhere.gz"], "cannot read ticks from nowhere.gz: there is no such file"),
     ],

@@ -52,7 +52,7 @@ def compare(
     ] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="The first replicate's seed.")] = 0,
 ) -> None:
-    """Run the experiments on old bus and hybrid; report which claims of the hybrid design hold."""
+    """Run the experiments, and report which claims of the hybrid design hold."""
     from genesis_lab.reports.comparison import compare as run_comparison
 
     names = experiments or list(EXPERIMENTS)

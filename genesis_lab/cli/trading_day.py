@@ -55,7 +55,8 @@ def run_trading_day(
         typer.Option(
             metavar="NAME",
             help="How many messages a component takes at once; may be repeated. One of serial, "
-            f"call_chain, re_entrant, pool(n). Without effect on {', '.join(_WITHOUT_ADMISSION)}.",
+            "call_chain, interleaved, re_entrant, pool(n). "
+            f"Without effect on {', '.join(_WITHOUT_ADMISSION)}.",
             show_default="serial and call_chain",
         ),
     ] = None,
