@@ -46,7 +46,7 @@ class Outcome(IntEnum):
     DEADLOCKED = 5
     """Refused, because waiting would have closed a deadlock."""
     REJECTED = 6
-    """Not sent: a circuit was open."""
+    """Not let in: a circuit was open, the target's queue was full, or an order forbade it."""
     CANCELLED = 7
     """The caller was cancelled; for a delivery: its subscriber or the bus went away."""
     PENDING = 8

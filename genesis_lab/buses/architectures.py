@@ -239,8 +239,7 @@ def add_architecture(
     Parameters
     ----------
     name
-        A word of letters, digits, `_`, `-`, `.` and `+`. Stored trials are found again by it, not
-        by the factory's code: after a change of the factory, sweep into another store.
+        A word of letters, digits, `_`, `-`, `.` and `+`.
     factory
         Takes `observer=` and other settings, and returns a `Bus`. For sweeps on several processes
         it must be one that `pickle` can send: a class or a function of a module, or a
