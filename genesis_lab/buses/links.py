@@ -1,8 +1,9 @@
 """Links between components: how long a message is on its way, in order per link.
 
 A latency belongs to a direction: from one component (or client) to another one. Requests, replies
-and deliveries take it. Two messages on one link arrive in the order in which they left, so one that
-drew a shorter time waits for the one before it.
+and deliveries take it; that a request is refused, or lost, is known at once. Two messages on one
+link arrive in the order in which they left, so one that drew a shorter time waits for the one
+before it.
 """
 
 from collections import deque
