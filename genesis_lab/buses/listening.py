@@ -105,8 +105,15 @@ class Listener:
         if self.has_heard or not self._undelivered:
             yield ()
             return
+        # Of those that queue only the first: the others move when it does, so they are not what the
+        # handler waits for but wait behind it. Each would else enlarge a deadlock into a new one.
+        has_queued = False
+        queues = (self._inbox.queue, self._inbox.blocked, self._gate.queue)
         for delivery in self._undelivered:
-            yield (delivery,)
+            is_queued = any(delivery in queue for queue in queues)
+            if not (is_queued and has_queued):
+                yield (delivery,)
+            has_queued = has_queued or is_queued
         # Whoever leaves a full inbox leaves a place at the gate as well.
         yield from (self._inbox if self._inbox.has_no_place else self._gate).places()
 

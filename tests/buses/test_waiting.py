@@ -232,6 +232,24 @@ def test_serial_component_that_waits_for_an_event_in_its_own_inbox_is_a_deadlock
     ]
 
 
+def test_further_events_are_victims_of_the_deadlock_and_form_none_of_their_own() -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(observer=facts) as bus:
+            bus.register(Part("a", lambda part, _: part.bus.next_event("news")))
+            bus.register(Part("feed"))
+            bus.subscribe("a", "news")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(asking(bus, "a", timeout=None))
+                for _ in range(5):
+                    await gl.sleep(1.0)
+                    await bus.emit_event("news", None, "feed")
+
+    gl.run(main)
+    assert facts.deadlocks("members", "victims", "formed_at") == [((0, 2), (4, 6, 8, 10), 1.0)]
+
+
 def test_serial_component_that_waits_for_an_event_that_came_before_is_a_deadlock() -> None:
     facts = Facts()
 
