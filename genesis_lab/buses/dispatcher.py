@@ -8,6 +8,7 @@ subscribers do not wait for one another.
 
 from collections import defaultdict, deque
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 
@@ -59,6 +60,9 @@ class Dispatcher:
         self._ledger = ledger
         self._nursery = nursery
         self._order = order
+        # A handler's context is a copy of the one that the bus was opened in.
+        decimals = ledger.decimals
+        self._decimals = None if decimals is None or decimals not in copy_context() else decimals
         self._ready: deque[Delivery] = deque()
         self._in_order = 0
         """How many of those that are ready have been put in order."""
@@ -72,7 +76,8 @@ class Dispatcher:
 
         `wake` has to follow.
         """
-        if inbox.enter(delivery):
+        if len(inbox.taken) < inbox.capacity:  # written out, as below: it is done for each delivery
+            inbox.taken[delivery] = None
             self._ready.append(delivery)
         else:
             delivery.go_on = partial(self._make_ready, delivery)
@@ -180,7 +185,7 @@ class Dispatcher:
         delivery.started_at = self._ledger.now()
         delivery.task = delivery.outer = None
         serving.set(delivery)
-        context = context_of_its_own(self._ledger.decimals)
+        context = context_of_its_own(self._decimals)
         try:
             if mailbox.handles_plainly:
                 context.run(call_plain, handler, route.type, data, route.source)
@@ -216,7 +221,8 @@ class Dispatcher:
         if ending is WELL:  # written out, because a call costs as much as the rest
             self._ledger.close(delivery, HANDLED)
             inbox = mailbox.inbox
-            inbox.leave(delivery)
+            if inbox.taken.pop(delivery, delivery) is None and inbox.queue:
+                inbox.admit_waiting()
             if inbox.blocked:
                 self._let_in(inbox)
             return

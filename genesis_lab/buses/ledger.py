@@ -127,8 +127,9 @@ class Ledger:
         """
         message.ended = True
         now = self.now()
-        standing = self.waits.standing
-        how = self._how_it_ended(message) if standing else "cancelled"
+        how: BrokenBy | None = None
+        if self.waits.standing:
+            how = self._how_it_ended(message)
         if message.parent is not None:
             message.parent.unnest(message)
             # A message keeps those that led to it no longer than it needs them: an endless chain
@@ -137,7 +138,7 @@ class Ledger:
         message.outer = None
         if self.is_cut:
             return
-        if standing:
+        if how is not None:
             self.waits.freed(message, how)
         del self.in_flight[message.id]
         mailbox = message.mailbox

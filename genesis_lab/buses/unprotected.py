@@ -52,7 +52,7 @@ def context_of_its_own(decimals: ContextVar[Any] | None) -> Context:
 def call_plain(handler: Handler, type: str, data: Any, source: str) -> Any:
     """Call a handler that never waits."""
     result = handler(type, data, source)
-    if isinstance(result, CoroutineType):
+    if result is not None and isinstance(result, CoroutineType):
         result.close()
         raise PlainButAsync(handler)
     return result
