@@ -83,7 +83,7 @@ class Seeded(Schedule):
 
 
 class Fifo(Schedule):
-    """First come, first served: the order as it is given, whatever the seed."""
+    """First come, first served: the order as it is given; no seed changes it."""
 
     def __repr__(self) -> str:
         return "Fifo()"

@@ -24,7 +24,7 @@ from genesis_lab.observers import Observer
 class DesignAsWritten(Bus):
     """The original code of the hybrid design: its components re-enter, and its emitters wait.
 
-    A component takes any number of messages at once, whatever its admission says. A request runs in
+    A component takes any number of messages at once: its admission is ignored. A request runs in
     its caller's task under its timeout; under a timeout of zero it is not even begun. The emitter
     of an event waits for all its subscribers, side by side, itself excepted. When a subscriber
     raises, the exception comes out of `emit_event` at once, while the other handlers go on; when

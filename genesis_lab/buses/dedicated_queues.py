@@ -33,7 +33,7 @@ class DedicatedQueueBus(Bus):
     """A queue and a worker per component; requests and events go through the same queue.
 
     The worker serves one message at a time, in order of arrival, and stays busy while it waits for
-    a nested reply, whatever the component's admission says. The sender of a request waits for the
+    a nested reply; the component's admission is ignored. The sender of a request waits for the
     reply; when it gives up, the service goes on, or is still begun later. Events are fire and
     forget, never sent back to the emitter, and the queue has no limit.
 
@@ -130,7 +130,7 @@ class DedicatedQueueBus(Bus):
         mailbox, route = request.mailbox, request.route
         assert isinstance(route, RequestRoute), "a request has a request's route"
         deadline = self._epoch + request.deadline
-        request.deadline = inf  # that is for whoever waits, and not for the worker
+        request.deadline = inf  # it is the caller's, and not the worker's
         service = Service(
             request,
             mailbox.component.process_request,
@@ -149,7 +149,7 @@ class DedicatedQueueBus(Bus):
         """Wait in this task until a service is over, or give up.
 
         Giving up is recorded at the instant of the deadline, before any task runs: a reply at that
-        same instant comes too late in whatever order tasks run.
+        same instant comes too late, in any order of the tasks.
         """
         request = service.message
 

@@ -1,6 +1,6 @@
 """Who sends: the message that is served here, its call chain, and the message that waits.
 
-Two different things are known of whatever a task sends.
+Two different things are known of what a task sends.
 
 *Whose part it is.* The message that caused it and the call chain travel in a context variable, so
 that they reach tasks that a handler starts, wherever these run. `bus.serving()` and

@@ -82,7 +82,7 @@ async def _queue(message: InFlight, gate: Gate, lent: _Lent) -> None:
     try:
         with trio.CancelScope(shield=True, deadline=_deadline(message)) as scope:
             returning[message] = scope
-            gate.join(message)  # whatever the queue's limit: the message was in before
+            gate.join(message)  # past the queue's limit: the message was in before
             home.begin_wait(message, gate)
             await home.park(message, gate)
     finally:

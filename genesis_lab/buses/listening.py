@@ -54,7 +54,7 @@ class Listener:
     def wants(self, event_type: str, data: Any) -> bool:
         """Whether an event is what the handler waits for.
 
-        The test is the handler's code, but this is called by whoever emits or delivers: an
+        The test is the handler's code, but it is called where events are emitted: an
         exception is kept for the handler.
         """
         if event_type != self.event_type or self.has_heard:
@@ -114,7 +114,7 @@ class Listener:
             if not (is_queued and has_queued):
                 yield (delivery,)
             has_queued = has_queued or is_queued
-        # Whoever leaves a full inbox leaves a place at the gate as well.
+        # A message that leaves a full inbox leaves a place at the gate as well.
         yield from (self._inbox if self._inbox.has_no_place else self._gate).places()
 
     def holders(self) -> Iterable[Node]:

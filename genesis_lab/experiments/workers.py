@@ -73,7 +73,7 @@ class Workers(Executor):
         return self._threads.submit(self._run, seconds, (fn, args, {}))
 
     def abandon(self, futures: Iterable["Future[Any]"]) -> None:
-        """End these calls at once, whatever they are at; none of them is left when it returns."""
+        """End these calls at once; none of them is left when it returns."""
         begun = [future for future in futures if not future.cancel()]
         try:
             self.kill()
@@ -120,7 +120,7 @@ class _Process:
     """A worker process, seen from here."""
 
     def __init__(self) -> None:
-        # spawn: a worker begins clean, whatever threads or event loops there are here.
+        # spawn: a worker begins clean, without the threads and event loops of this process.
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,))

@@ -105,7 +105,7 @@ class Recorder:
         if self._spool is not None:
             self._spool.begin(self._manifest)
             # Only a recorder with a spool is referred to from elsewhere: the rows of others are
-            # freed as soon as nobody has them, and not when the garbage collector finds a cycle.
+            # freed as soon as no one has them, and not when the garbage collector finds a cycle.
             self._between_steps = BetweenSteps(self._flush_if_due)
 
     def bus_closed(self) -> None:

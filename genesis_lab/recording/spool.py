@@ -4,7 +4,7 @@ A spool is a folder: `spool.json` says which run it is of; `ended.batches` grows
 flush, at most one for each table; `open.batches` has one batch for each table with what was open at
 the last flush, and is replaced as a whole. A run that is killed while it appends leaves an
 incomplete batch at the end, which is not read, and `open.batches.new`, which is written first: what
-has ended refers to what is open. Whoever writes holds `spool.lock`.
+has ended refers to what is open. The writer holds `spool.lock`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +36,7 @@ class Spool:
     Parameters
     ----------
     folder
-        A new folder, or an empty one. Nobody else can write a spool there until `release`.
+        A new folder, or an empty one. No one else can write a spool there until `release`.
 
     Raises
     ------
