@@ -30,8 +30,9 @@ def ending_of(exception: BaseException) -> Ending:
     outward, failure = _part(exception)
     if failure is not None:
         return Ending(Outcome.FAILED, failure_of(failure), outward, failure)
-    error = None if is_cancellation(exception) else failure_of(exception)
-    return Ending(Outcome.CANCELLED, error, outward)
+    if is_cancellation(exception):
+        return Ending(Outcome.CANCELLED, None, _first_of(exception))
+    return Ending(Outcome.CANCELLED, failure_of(exception), outward)
 
 
 def failure_of(exception: BaseException) -> Failure:
@@ -52,6 +53,17 @@ def _part(exception: BaseException) -> tuple[BaseException | None, Exception | N
         failure, outward = exception.split(Exception)
         return outward, failure
     return exception, None
+
+
+def _first_of(cancellation: BaseException) -> BaseException:
+    """One cancellation for all those in a group.
+
+    Each nursery that it leaves wraps it into a group. Along a deep chain of messages these would
+    nest so deep that trio, which writes them out, reaches Python's limit of recursion.
+    """
+    while isinstance(cancellation, BaseExceptionGroup):
+        cancellation = cancellation.exceptions[0]
+    return cancellation
 
 
 def is_cancellation(exception: BaseException) -> bool:

@@ -844,3 +844,21 @@ def test_drain_inside_a_handler_is_refused(architecture: str, kind: str) -> None
 def bus_of(part: Part) -> gl.Bus:
     assert isinstance(part.bus, gl.Bus)
     return part.bus
+
+
+@pytest.mark.parametrize("architecture", ["hybrid-awaited", "as-written"])
+def test_livelock_of_events_nested_a_thousand_deep_is_cut_as_any_other(architecture: str) -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.ARCHITECTURES[architecture](observer=facts) as bus:
+            for id, other in (("a", "b"), ("b", "a")):
+                part = Part(id, hear=tells(f"to {other}"), admission=gl.RE_ENTRANT)
+                bus.register(part)
+                bus.subscribe(id, f"to {id}")
+            await bus.emit_event("to a", None, "feed")
+
+    assert gl.run(main, livelock_after=2500).ended == "livelock"
+    outcomes = [outcome for (outcome,) in facts.deliveries("outcome")]
+    assert len(outcomes) > 1000
+    assert set(outcomes) == {"pending"}
