@@ -163,11 +163,13 @@ class Directory:
     def unsubscribe(self, component_id: str, event_type: str) -> None:
         """Remove a subscription, if there is one."""
         self.mailbox(component_id)
+        check_text("event_type", event_type)
         self._subscribers.get(event_type, {}).pop(component_id, None)
         self._topics.clear()
 
     def mailbox(self, component_id: str) -> Mailbox:
         """A registered component's mailbox."""
+        check_text("component_id", component_id)
         mailbox = self.mailboxes.get(component_id)
         if mailbox is None:
             raise NotRegistered(component_id, tuple(self.mailboxes))

@@ -28,7 +28,19 @@ async def subscribes(bus: gl.Bus, name: Any) -> None:
     bus.subscribe("a", name)
 
 
-UNUSABLE: Any = [Kind.ASK, 1, None, ("ask", 1), b"ask", "\ud83d", "half a pair: \ude80!"]
+async def unsubscribes(bus: gl.Bus, name: Any) -> None:
+    bus.unsubscribe("a", name)
+
+
+async def subscribes_another(bus: gl.Bus, name: Any) -> None:
+    bus.subscribe(name, "news")
+
+
+async def unregisters(bus: gl.Bus, name: Any) -> None:
+    bus.unregister(name)
+
+
+UNUSABLE: Any = [Kind.ASK, 1, None, ("ask", 1), ["ask"], b"ask", "\ud83d", "half a pair: \ude80!"]
 USES: dict[str, tuple[str, Callable[[gl.Bus, Any], Coroutine[Any, Any, Any]]]] = {
     "request's type": ("request_type", lambda bus, name: bus.request("a", name, None, "me")),
     "request's target": ("target_id", lambda bus, name: bus.request(name, "ask", None, "me")),
@@ -40,6 +52,9 @@ USES: dict[str, tuple[str, Callable[[gl.Bus, Any], Coroutine[Any, Any, Any]]]] =
     "event's source": ("source", lambda bus, name: bus.emit_event("news", None, name)),
     "component's id": ("id", registers),
     "subscription's type": ("event_type", subscribes),
+    "subscription's end": ("event_type", unsubscribes),
+    "subscriber": ("component_id", subscribes_another),
+    "leaving component's id": ("component_id", unregisters),
 }
 
 
