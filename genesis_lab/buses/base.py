@@ -291,9 +291,15 @@ class Bus(Requests, Events):
         admission = self._admission_of(component)
         mailbox = self._new_mailbox(component, admission)
         self._directory.register(mailbox)
+        try:
+            component.bus = self
+        except AttributeError:  # it has slots, or is a frozen dataclass
+            self._directory.unregister(component.id)
+            raise InvalidSetting(
+                "component", component, "an object whose `bus` can be set"
+            ) from None
         if self._observer is not None:
             self._observer.component_joined(mailbox.membership)
-        component.bus = self
 
     def unregister(self, component_id: str) -> None:
         """Take a component off the bus.

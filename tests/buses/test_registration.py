@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import genesis_lab as gl
-from genesis_lab.errors import AlreadyRegistered, NotRegistered
+from genesis_lab.errors import AlreadyRegistered, InvalidSetting, NotRegistered
 from tests.facts import Facts
 from tests.parts import Part, ask
 
@@ -51,6 +51,38 @@ def test_registering_the_same_component_twice_is_refused(architecture: str) -> N
             return str(caught.value)
 
     assert gl.run(main).value == "a component 'b' is already registered"
+
+
+class Closed:
+    """A component of its own kind, with no room for a bus."""
+
+    __slots__ = ("id",)
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+
+    def process_request(self, request_type: str, data: Any, source: str) -> Any:
+        return data
+
+    def on_event(self, event_type: str, data: Any, source: str) -> Any:
+        return None
+
+
+@pytest.mark.parametrize("architecture", gl.ARCHITECTURES)
+def test_a_component_that_cannot_know_its_bus_is_refused_and_not_on_it(architecture: str) -> None:
+    facts = Facts()
+
+    async def main() -> None:
+        async with gl.ARCHITECTURES[architecture](observer=facts) as bus:
+            closed: Any = Closed("a")
+            with pytest.raises(InvalidSetting, match="expected an object whose `bus` can be set"):
+                bus.register(closed)
+            assert bus.components() == ()
+            bus.register(Part("a"))
+            assert await ask(bus, "a", 7) == 7
+
+    gl.run(main)
+    assert list(facts.trace().components["id"]) == ["a"]
 
 
 def test_a_component_belongs_to_one_open_bus() -> None:
