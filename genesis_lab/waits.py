@@ -170,6 +170,14 @@ class WaitForGraph:
                 home.deadlock_formed(deadlock)
         return formed
 
+    def is_known(self, node: Node, resource: Resource) -> bool:
+        """Whether a node's wait at a resource is part of a deadlock that stands."""
+        return any(
+            holder in knot.members
+            for knot in self._knots_of.get(node, ())
+            for holder in resource.holders()
+        )
+
     def freed(self, node: Node, how: BrokenBy) -> None:
         """A message has ended, or has given up a wait; `how` counts if this breaks a deadlock."""
         for knot in list(self._knots_of.get(node, ())):

@@ -272,6 +272,12 @@ class Ledger:
         message.waiting_for = gate
         message.waiting_since = self.now()
         knot = self.waits.begin(message, gate)
+        if message.mailbox is not None and message.mailbox.listeners:
+            # An event that was on its way queues behind others: this may be what closes a deadlock.
+            for listener in message.mailbox.listeners:
+                waiter = listener.message
+                if listener.expects(message) and not self.waits.is_known(waiter, listener):
+                    knot = self.waits.look_at(waiter) or knot
         if knot is not None and self._refuses_deadlocks and not self.is_cut:
             gate.withdraw(message)
             self.refuse(message, Outcome.DROPPED if message.is_delivery else Outcome.DEADLOCKED)

@@ -72,6 +72,10 @@ class Listener:
         """A matching delivery is on its way."""
         self._undelivered[delivery] = data
 
+    def expects(self, message: Node) -> bool:
+        """Whether the message is an undelivered match."""
+        return message in self._undelivered
+
     def waits_for(self, message: Node) -> bool:
         """Whether the message has one of the places."""
         return any(message in holders for holders in self.places())

@@ -250,6 +250,25 @@ def test_further_events_are_victims_of_the_deadlock_and_form_none_of_their_own()
     assert facts.deadlocks("members", "victims", "formed_at") == [((0, 2), (4, 6, 8, 10), 1.0)]
 
 
+def test_event_that_arrives_behind_another_may_close_the_deadlock() -> None:
+    facts = Facts()
+    latency = {("near", "a"): 0.5, ("far", "a"): 2.0}
+
+    async def main() -> None:
+        async with gl.HybridCoordinator(observer=facts, latency=latency) as bus:
+            bus.register(Part("a", lambda part, _: part.bus.next_event("news")))
+            bus.subscribe("a", "news")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(asking(bus, "a", timeout=None))
+                await gl.sleep(1.0)
+                await bus.emit_event("news", None, "near")
+                await bus.emit_event("news", None, "far")
+
+    assert gl.run(main).ended == "stalled"
+    # While the second one is on its way, the handler waits for what may yet be handled.
+    assert facts.deadlocks("members", "victims", "formed_at") == [((0, 2), (4,), 3.0)]
+
+
 def test_serial_component_that_waits_for_an_event_that_came_before_is_a_deadlock() -> None:
     facts = Facts()
 
