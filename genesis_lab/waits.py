@@ -146,6 +146,8 @@ class WaitForGraph:
     """Finds each deadlock at the instant it forms, and follows it until it is broken."""
 
     def __init__(self) -> None:
+        self.buses = 0
+        """How many buses have been opened in the run."""
         self.standing: dict[Knot, None] = {}
         """The deadlocks that there are now, in the order in which they formed."""
         self._numbers = count()

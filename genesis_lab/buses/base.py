@@ -186,6 +186,7 @@ class Bus(Requests, Events):
         self._now = self._ledger.now = read if opened == 0 else lambda: read() - opened
         self._ledger.decimals = variable_of_decimals()
         self._ledger.waits = graph_of_run()
+        self._ledger.waits.buses += 1
         self._forget_clock: Callable[[], object] = lambda: None
         seed, name = None, "real"
         if isinstance(clock, virtual_time.LabClock):

@@ -86,6 +86,11 @@ class Ledger:
 
     # --- from opening to closing ------------------------------------------------------------------
 
+    @property
+    def is_alone_and_idle(self) -> bool:
+        """Whether no message is in flight on any bus of the run, as far as this one can tell."""
+        return not self.in_flight and self.waits.buses == 1
+
     def open(self, message: InFlight) -> None:
         """Take a message up: it is in flight, and the message whose service sent it waits for it.
 

@@ -277,9 +277,12 @@ class Requests(Sending):
         """A request in flight; the message whose service awaits it waits for it."""
         sent_at = self._now()
         id = self._ledger.next_id()
+        caller = serving.get()
+        # A client's task may lie in a handler's nursery, unless nothing is handled anywhere.
+        is_free = caller is None and self._ledger.is_alone_and_idle
         request = Request(
             id,
-            waiter_of(serving.get()),
+            None if is_free else waiter_of(caller),
             id if chain is None else chain,
             self._ledger,
             route,
