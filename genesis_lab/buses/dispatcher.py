@@ -18,15 +18,15 @@ from trio.lowlevel import enable_ki_protection
 from genesis_lab.buses import gates
 from genesis_lab.buses.endings import Ending, ending_of, failure_of
 from genesis_lab.buses.gates import Gate, Inbox
-from genesis_lab.buses.inflight import Delivery, serving
+from genesis_lab.buses.inflight import Delivery
 from genesis_lab.buses.ledger import Ledger
 from genesis_lab.buses.mailbox import Mailbox
 from genesis_lab.buses.unprotected import (
     Begun,
-    call_plain,
     context_of_its_own,
     first_step,
     rest_of,
+    serve_plain,
 )
 from genesis_lab.errors import DeadlockDetected, QueueFull
 from genesis_lab.messages import Failure, Outcome
@@ -60,9 +60,8 @@ class Dispatcher:
         self._ledger = ledger
         self._nursery = nursery
         self._order = order
-        # A handler's context is a copy of the one that the bus was opened in.
-        decimals = ledger.decimals
-        self._decimals = None if decimals is None or decimals not in copy_context() else decimals
+        # Handlers run in copies of the context that the bus was opened in.
+        self._context = copy_context()
         self._ready: deque[Delivery] = deque()
         self._in_order = 0
         """How many of those that are ready have been put in order."""
@@ -184,15 +183,16 @@ class Dispatcher:
         ending = WELL
         delivery.started_at = self._ledger.now()
         delivery.task = delivery.outer = None
-        serving.set(delivery)
-        context = context_of_its_own(self._decimals)
+        if mailbox.context is None:
+            mailbox.context = context_of_its_own(self._ledger.decimals, self._context)
+        context = mailbox.context.copy()
         try:
             if mailbox.handles_plainly:
-                context.run(call_plain, handler, route.type, data, route.source)
+                context.run(serve_plain, delivery, handler, route.type, data, route.source)
             else:
                 task = delivery.task = trio.lowlevel.current_task()
                 delivery.nurseries = len(task.child_nurseries)
-                begun = context.run(first_step, handler, route.type, data, route.source)
+                begun = context.run(first_step, delivery, handler, route.type, data, route.source)
                 if begun is not None:
                     task.context = context  # trio runs the next steps in it
                     return begun

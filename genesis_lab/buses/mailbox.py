@@ -12,6 +12,8 @@ from genesis_lab.components import Admission, AdmissionByType, Component
 from genesis_lab.messages import Membership
 
 if TYPE_CHECKING:
+    from contextvars import Context
+
     from genesis_lab.buses.listening import Listener
 
 
@@ -65,6 +67,8 @@ class Mailbox:
         self.processor = trio.Semaphore(workers)
         self.delivery_path: Path = (self.inbox, self.gate)
         """The gates that a delivery passes which comes by way of the inbox."""
+        self.context: Context | None = None
+        """What copies its event handlers run in, where a bus handles deliveries from inboxes."""
         self.elsewhere: dict[Visitor, None] = {}
         """What is in flight to it and may be at none of its gates: on a link, or yet to come."""
         self.listeners: list[Listener] = []

@@ -19,6 +19,7 @@ from typing import Any
 
 from trio.lowlevel import disable_ki_protection
 
+from genesis_lab.buses.inflight import InFlight, serving
 from genesis_lab.errors import PlainButAsync
 
 Handler = Callable[[str, Any, str], Any]
@@ -34,15 +35,17 @@ def variable_of_decimals() -> ContextVar[Any] | None:
     return next(iter(empty), None)
 
 
-def context_of_its_own(decimals: ContextVar[Any] | None) -> Context:
-    """A copy of this context, for a handler that may change it.
+def context_of_its_own(decimals: ContextVar[Any] | None, base: Context | None = None) -> Context:
+    """A copy of a context, for handlers that may change it.
 
     Parameters
     ----------
     decimals
         What `variable_of_decimals` said when the bus was opened.
+    base
+        What to copy; by default the present context.
     """
-    context = copy_context()
+    context = copy_context() if base is None else base.copy()
     if decimals is not None and decimals in context:
         context.run(decimals.set, context[decimals].copy())
     return context
@@ -59,6 +62,16 @@ def call_plain(handler: Handler, type: str, data: Any, source: str) -> Any:
 
 
 @disable_ki_protection
+def serve_plain(message: InFlight, handler: Handler, type: str, data: Any, source: str) -> None:
+    """Call a message's handler that never waits, in a context of its own."""
+    serving.set(message)
+    result = handler(type, data, source)
+    if result is not None and isinstance(result, CoroutineType):
+        result.close()
+        raise PlainButAsync(handler)
+
+
+@disable_ki_protection
 async def call_async(
     handler: Callable[[str, Any, str], Awaitable[Any]], type: str, data: Any, source: str
 ) -> Any:
@@ -72,9 +85,14 @@ Begun = tuple[Coroutine[Any, Any, Any], Any]
 
 @disable_ki_protection
 def first_step(
-    handler: Callable[[str, Any, str], Awaitable[Any]], type: str, data: Any, source: str
+    message: InFlight,
+    handler: Callable[[str, Any, str], Awaitable[Any]],
+    type: str,
+    data: Any,
+    source: str,
 ) -> Begun | None:
-    """Run a handler up to where it first suspends; None if it does not, and is done."""
+    """Run a message's handler up to where it first suspends; None if it does not, and is done."""
+    serving.set(message)
     awaitable = handler(type, data, source)
     coroutine = awaitable if isinstance(awaitable, CoroutineType) else _awaited(awaitable)
     try:
