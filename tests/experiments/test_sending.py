@@ -74,7 +74,9 @@ def test_architecture_that_workers_cannot_import_is_one_clear_error() -> None:
         timeout=120,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1].endswith(f"TrialFailed: {REFUSED}")
+    # Two workers are asked at once, and either may be the first to answer.
+    said = done.stderr.splitlines()[-1].replace("seed=1", "seed=0")
+    assert said.endswith(f"TrialFailed: {REFUSED}")
 
 
 def test_architecture_that_cannot_be_pickled_is_one_clear_error() -> None:
