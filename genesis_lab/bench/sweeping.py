@@ -25,7 +25,7 @@ from genesis_lab.workloads.arrivals import Ask, OpenLoop, Poisson
 from genesis_lab.workloads.durations import Exponential
 from genesis_lab.workloads.services import Service
 
-REQUESTS = 5_000
+REQUESTS = 2_000
 """Of a trial, which then takes a good 100 ms."""
 
 
