@@ -1,7 +1,7 @@
 """One trial: a scenario on one architecture under one seed. It yields the run's end and its trace.
 
 Architectures are compared in pairs: the seed alone fixes the arrivals, the service times and the
-scripts, and each purpose has a stream of its own (`genesis_lab.streams`), so whatever one
+scripts, and each purpose has a stream of its own (`genesis_lab.streams`), so what one
 architecture draws more of shifts nothing else. Trials of one seed differ by their condition only.
 """
 

@@ -8,7 +8,7 @@ from its `run_on(bus)`, which returns when everything has been sent and answered
 
 Two of them with one source, target and type draw from streams of their own. Each `run_on` takes
 its streams when it is called, not when its task first runs: so a nursery's order of `start_soon`
-says whose stream is whose, whatever the schedule.
+says whose stream is whose; the schedule does not.
 """
 
 import math
@@ -94,7 +94,7 @@ class Ask:
         return f"Ask({self.target!r}, {self.request_type!r}, source={self.source!r}{timeout})"
 
     def send(self, bus: BusFace, intended_at: float) -> Coroutine[Any, Any, Any | None]:
-        """The reply, or None whatever went wrong.
+        """The reply, or None if there is none for any reason.
 
         Returns the bus's own coroutine: one more costs whenever the sender is resumed.
         """

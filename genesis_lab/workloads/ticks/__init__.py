@@ -10,7 +10,7 @@ From the bottom up:
 - `lines`: what a trade is and what makes a value bad; every format uses it
 - `binance_websocket`, `binance_aggtrades`, `plain`: one format each, line in, trade out
 - `values`: `Ticks` and `ReadReport`, what the caller gets
-- `opening`: the lines of a file, whatever packed them
+- `opening`: the lines of a file, packed or not
 - `reading`: `read_ticks`, which recognises the format and counts every line
 """
 

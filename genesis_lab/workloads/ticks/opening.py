@@ -1,4 +1,4 @@
-"""From a path to lines of bytes, whatever packed them: each bounded, and so is all of them.
+"""From a path to lines of bytes, unpacked where needed: each bounded, and so is all of them.
 
 A line without an end, or a file that unpacks to thousands of times its size, must not fill the
 memory: the first is cut and counted as bad, the second is refused.

@@ -83,7 +83,7 @@ def read_ticks(
     ----------
     path
         Plain, gzip (which may break off, as when its writer was killed: what is there is read) or
-        zip of one file, whatever its name says. It may unpack to 200 times its size and 64 MiB.
+        zip of one file; its name does not matter. It may unpack to 200 times its size and 64 MiB.
     format
         How to read it; by default the first lines tell.
     progress
